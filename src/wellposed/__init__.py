@@ -1,0 +1,1 @@
+"""Imaging inverse problems in PyTorch."""

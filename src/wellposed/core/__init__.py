@@ -1,0 +1,1 @@
+"""What every floor stands on: errors, names, shapes, trees of tensors, randomness, the autograd bridge, parameters."""

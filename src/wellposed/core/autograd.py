@@ -1,0 +1,56 @@
+"""The one bridge that makes a linear map differentiable where autograd cannot see through the code that computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+__all__ = ["differentiable_linear"]
+
+LinearMap = Callable[[Tensor], Tensor]
+
+
+def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> Tensor:
+    """Evaluate the linear map `forward` at `x`, differentiable to any order, in reverse and forward mode and under vmap.
+
+    The backward pass of the map is its adjoint, whose backward pass is the map again.
+
+    Parameters
+    ----------
+    forward, adjoint : callable
+        An exact pair on tensors with a leading batch axis: <forward(x), y> = <x, adjoint(y)>.
+    x : Tensor, shape (B, ...)
+    """
+    return _LinearBridge.apply(forward, adjoint, x)
+
+
+class _LinearBridge(torch.autograd.Function):
+    """Make a linear map differentiable: its derivative is itself, its transpose is its adjoint."""
+
+    @staticmethod
+    def forward(forward: LinearMap, _adjoint: LinearMap, x: Tensor) -> Tensor:
+        return forward(x)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.forward_map, ctx.adjoint_map, _ = inputs  # type: ignore[attr-defined]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, _LinearBridge.apply(ctx.adjoint_map, ctx.forward_map, grad)
+
+    @staticmethod
+    def jvp(ctx: Any, _forward: None, _adjoint: None, tangent: Tensor) -> Tensor:
+        return _LinearBridge.apply(ctx.forward_map, ctx.adjoint_map, tangent)
+
+    @staticmethod
+    def vmap(
+        _info: Any, in_dims: tuple[None, None, int], forward: LinearMap, adjoint: LinearMap, x: Tensor
+    ) -> tuple[Tensor, int]:
+        """Map slice by slice, so that the code behind the map never meets a functorch tensor nor another batch size."""
+        slices = x.movedim(in_dims[2], 0)
+        return torch.stack([_LinearBridge.apply(forward, adjoint, part) for part in slices]), 0

@@ -1,0 +1,43 @@
+"""The one place where a complex image becomes two real channels, for networks with real weights, and back."""
+
+import torch
+from torch import Tensor
+
+from wellposed.core.errors import DTypeError, ShapeError
+
+__all__ = ["channels_to_complex", "complex_to_channels", "real_dtype"]
+
+
+def complex_to_channels(x: Tensor) -> Tensor:
+    """Turn a complex image (B, C, ...) into a real one (B, 2C, ...): all real parts, then all imaginary parts.
+
+    Raises
+    ------
+    DTypeError
+        If `x` is real already.
+    """
+    if not x.is_complex():
+        raise DTypeError(f"complex_to_channels expects a complex image, got {x.dtype}.")
+    return torch.cat([x.real, x.imag], dim=1)
+
+
+def channels_to_complex(x: Tensor) -> Tensor:
+    """Turn a real image (B, 2C, ...) into a complex one (B, C, ...); the inverse of `complex_to_channels`.
+
+    Raises
+    ------
+    DTypeError
+        If `x` is complex already.
+    ShapeError
+        If the number of channels is odd.
+    """
+    if x.is_complex():
+        raise DTypeError(f"channels_to_complex expects a real image, got {x.dtype}.")
+    if x.ndim < 2 or x.shape[1] % 2:
+        raise ShapeError(f"channels_to_complex expects an even number of channels, got shape {tuple(x.shape)}.")
+    return torch.complex(*x.chunk(2, dim=1))
+
+
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the real dtype of the same precision: float32 for complex64, float32 for float32."""
+    return dtype.to_real()

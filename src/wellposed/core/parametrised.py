@@ -1,0 +1,169 @@
+"""The base of operators and noise models: modules whose physical parameters are buffers and whose objects never change.
+
+The rule that makes everything else short: **each argument of the constructor is kept as an attribute of the same name**.
+A changed copy is then the constructor called again, and a description is the list of its arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from wellposed.core.errors import ArgumentError, KeywordError
+from wellposed.core.names import check_keywords
+
+__all__ = ["Parametrised"]
+
+
+class Parametrised(nn.Module):
+    """A module with named physical parameters (mask, kernel, sigma, ...) that are replaced, never written.
+
+    Subclasses store every constructor argument under its own name, tensors through `register_parameter_tensor`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._derived: dict[str, tuple[tuple[Any, ...], Tensor]] = {}
+
+    def register_parameter_tensor(self, name: str, value: Tensor | float) -> None:
+        """Keep a physical parameter: a buffer that `.to()` moves, or a trainable one if it is an `nn.Parameter`.
+
+        Parameters
+        ----------
+        name : str
+            The name of the constructor's argument.
+        value : Tensor or float
+            Booleans and integers become the default floating dtype.
+        """
+        if isinstance(value, nn.Parameter):
+            self.register_parameter(name, value)
+            return
+        tensor = torch.as_tensor(value)
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            tensor = tensor.to(torch.get_default_dtype())
+        self.register_buffer(name, tensor)
+
+    @property
+    def params(self) -> dict[str, Tensor]:
+        """The physical parameters by name, those of the parts of a composition included."""
+        own = {**self._buffers, **self._parameters}
+        return {name: value for name, value in own.items() if value is not None} | dict(self._inherited_params())
+
+    def _inherited_params(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters of the parts: by plain name where it is unique, else as `part.name`."""
+        owners: dict[str, list[str]] = {}
+        for part, module in self._parametrised_parts():
+            for name in module.params:
+                owners.setdefault(name, []).append(part)
+        for part, module in self._parametrised_parts():
+            for name, value in module.params.items():
+                yield (name if len(owners[name]) == 1 else f"{part}.{name}"), value
+
+    def _parametrised_parts(self) -> list[tuple[str, Parametrised]]:
+        parts: list[tuple[str, Parametrised]] = []
+        for name, module in self._modules.items():
+            if isinstance(module, Parametrised):
+                parts.append((name, module))
+            elif isinstance(module, nn.ModuleList):
+                parts += [(f"{name}.{i}", entry) for i, entry in enumerate(module) if isinstance(entry, Parametrised)]
+        return parts
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the arguments that build this object again, by name.
+
+        Raises
+        ------
+        ArgumentError
+            If the class does not keep one of them as an attribute of the same name.
+        """
+        arguments: dict[str, Any] = {}
+        for name in inspect.signature(type(self)).parameters:
+            if not hasattr(self, name):
+                raise ArgumentError(
+                    f"{type(self).__name__} does not keep its constructor's argument {name!r}: store it as self.{name}, "
+                    "so that with_params and save_measurements can build the object again."
+                )
+            value = getattr(self, name)
+            arguments[name] = tuple(value) if isinstance(value, nn.ModuleList) else value
+        return arguments
+
+    def with_params(self, **params: Tensor | float) -> Self:
+        """Return a copy with some physical parameters replaced; the rest is shared and `self` stays as it was.
+
+        Parameters
+        ----------
+        **params : Tensor or float
+            New values by name. Gradients flow through them.
+
+        Raises
+        ------
+        KeywordError
+            If a name is not a parameter of this object or of its parts.
+        """
+        check_keywords(type(self).__name__, params, self.params)
+        return self._rebuilt(params) if params else self
+
+    def _rebuilt(self, params: dict[str, Tensor | float]) -> Self:
+        arguments = self.constructor_arguments()
+        own = {name: value for name, value in params.items() if name in arguments}
+        rest = {name: value for name, value in params.items() if name not in arguments}
+        replaced = {
+            part: module.with_params(**_belonging_to(part, module, rest)) for part, module in self._parametrised_parts()
+        }
+        for name, value in arguments.items():
+            if isinstance(value, Parametrised):
+                arguments[name] = replaced[name]
+            elif isinstance(value, tuple) and any(f"{name}.{i}" in replaced for i in range(len(value))):
+                arguments[name] = tuple(replaced.get(f"{name}.{i}", entry) for i, entry in enumerate(value))
+        copy = type(self)(**{**arguments, **own})
+        copy.train(self.training)
+        return copy
+
+    def derived(self, name: str, parameters: tuple[str, ...], compute: Callable[[], Tensor]) -> Tensor:
+        """Return what `compute` makes of some parameters, computed once for as long as they stay the same tensors.
+
+        Nothing is kept while a gradient is wanted, so that each backward pass has a graph of its own.
+        """
+        tensors = tuple(getattr(self, parameter) for parameter in parameters)
+        if any(
+            tensor.requires_grad or tensor.is_inference() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+            for tensor in tensors
+        ):
+            return compute()
+        versions = tuple(tensor._version for tensor in tensors)
+        kept = self._derived.get(name)
+        if kept is not None:
+            (kept_tensors, kept_versions), value = kept
+            if kept_versions == versions and all(a is b for a, b in zip(kept_tensors, tensors, strict=True)):
+                return value
+        value = compute()
+        self._derived[name] = ((tensors, versions), value)
+        return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_derived": {}}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or cast; complex parameters keep their imaginary part when the dtype asked for is real."""
+        self._derived = {}
+
+        def keep_complex(tensor: Tensor) -> Tensor:
+            if not tensor.is_complex():
+                return fn(tensor)
+            parts = fn(torch.view_as_real(tensor))
+            return tensor.to(parts.dtype) if parts.is_complex() else torch.view_as_complex(parts)
+
+        return super()._apply(keep_complex, recurse)
+
+
+def _belonging_to(part: str, module: Parametrised, params: dict[str, Tensor | float]) -> dict[str, Tensor | float]:
+    """Select the parameters of one part of a composition, whether they came by plain or by qualified name."""
+    prefix = part + "."
+    qualified = {name[len(prefix) :]: value for name, value in params.items() if name.startswith(prefix)}
+    return qualified | {
+        name: value for name, value in params.items() if name in module.params and name not in qualified
+    }

@@ -1,0 +1,53 @@
+"""Randomness: every draw takes a generator or None, and None means torch's own, so that `torch.manual_seed` is honoured.
+
+A generator on another device than the data is used where it lies and the draw is moved: one CPU generator gives the
+same numbers on every device.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+__all__ = ["exponential_like", "normal_like", "streams", "uniform_like"]
+
+
+def _draw_device(like: Tensor, generator: torch.Generator | None) -> torch.device:
+    return like.device if generator is None else generator.device
+
+
+def normal_like(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return standard normal numbers with the shape, dtype and device of `like`.
+
+    Complex ones have independent real and imaginary parts, each of variance one.
+    """
+    if like.is_complex():
+        return torch.view_as_complex(normal_like(torch.view_as_real(like), generator))
+    device = _draw_device(like, generator)
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
+
+
+def uniform_like(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return numbers drawn uniformly from [0, 1) with the shape, dtype and device of a real tensor `like`."""
+    device = _draw_device(like, generator)
+    return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
+
+
+def exponential_like(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Return unit exponential numbers, -log(1 - u) with u uniform on [0, 1), like a real tensor `like`."""
+    return -torch.log1p(-uniform_like(like, generator))
+
+
+def streams(generator: torch.Generator | None, *names: str) -> dict[str, torch.Generator]:
+    """Return one independent CPU generator per name, all from a single draw of `generator`.
+
+    A stream depends on the state of `generator` and on its own name only: adding, dropping or reordering names leaves
+    the others as they were, and the next call gives fresh ones.
+    """
+    device = "cpu" if generator is None else generator.device
+    root = int(torch.randint(2**62, (), generator=generator, device=device))
+    return {name: torch.Generator().manual_seed(_mix(root, name)) for name in names}
+
+
+def _mix(root: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{root}/{name}".encode()).digest()[:8], "big") >> 1
