@@ -1,1 +1,1 @@
-
+"""Reading, writing and making data; named tasks."""

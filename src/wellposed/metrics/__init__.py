@@ -1,1 +1,1 @@
-
+"""Image quality, one number per image."""

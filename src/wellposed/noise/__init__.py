@@ -1,1 +1,1 @@
-
+"""Noise models: one file a family."""

@@ -1,1 +1,1 @@
-
+"""Operators: one file an acquisition, and their algebra."""

@@ -1,1 +1,1 @@
-
+"""Reconstruction by optimisation."""
