@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from wellposed.core.errors import ArgumentError, KeywordError
+from wellposed.core.errors import ArgumentError
 from wellposed.core.names import check_keywords
 
 __all__ = ["Parametrised"]
@@ -50,8 +50,12 @@ class Parametrised(nn.Module):
     @property
     def params(self) -> dict[str, Tensor]:
         """The physical parameters by name, those of the parts of a composition included."""
+        return self.own_params() | dict(self._inherited_params())
+
+    def own_params(self) -> dict[str, Tensor]:
+        """Return the parameters of this object alone, without those of its parts."""
         own = {**self._buffers, **self._parameters}
-        return {name: value for name, value in own.items() if value is not None} | dict(self._inherited_params())
+        return {name: value for name, value in own.items() if value is not None and not name.startswith("_")}
 
     def _inherited_params(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters of the parts: by plain name where it is unique, else as `part.name`."""
@@ -72,6 +76,11 @@ class Parametrised(nn.Module):
                 parts += [(f"{name}.{i}", entry) for i, entry in enumerate(module) if isinstance(entry, Parametrised)]
         return parts
 
+    @classmethod
+    def constructor_names(cls) -> tuple[str, ...]:
+        """Return the names of the constructor's arguments."""
+        return tuple(inspect.signature(cls).parameters)
+
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the arguments that build this object again, by name.
 
@@ -81,7 +90,7 @@ class Parametrised(nn.Module):
             If the class does not keep one of them as an attribute of the same name.
         """
         arguments: dict[str, Any] = {}
-        for name in inspect.signature(type(self)).parameters:
+        for name in self.constructor_names():
             if not hasattr(self, name):
                 raise ArgumentError(
                     f"{type(self).__name__} does not keep its constructor's argument {name!r}: store it as self.{name}, "

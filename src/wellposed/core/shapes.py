@@ -12,7 +12,7 @@ from wellposed.core.tree import Tree
 
 __all__ = ["Field", "Shape", "check_tree", "shape_text"]
 
-Shape: TypeAlias = "tuple[int | None, ...] | tuple[Shape, ...]"
+Shape: TypeAlias = tuple["int | None | Shape", ...]
 """Sizes of one tensor without its batch axis (None: any size), or a tuple of such shapes for a tuple of tensors."""
 
 Field: TypeAlias = Literal["real", "complex", "any"]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 __all__ = ["Tree", "inner", "norm", "per_image", "tree_leaves", "tree_map"]
 
-Tree: TypeAlias = "Tensor | tuple[Tree, ...]"
+Tree: TypeAlias = Tensor | tuple["Tree", ...]
 
 
 def tree_map(function: Callable[..., Tensor], *trees: Tree) -> Tree:

@@ -1,1 +1,33 @@
 """Operators: one file an acquisition, and their algebra."""
+
+from wellposed.operators.algebra import Adjoint, Compose, Gram, Scaled, Stack, Sum
+from wellposed.operators.base import LinearOperator, Operator
+from wellposed.operators.bayer import BayerMosaic
+from wellposed.operators.blur import Blur
+from wellposed.operators.cartesian_mri import CartesianMRI
+from wellposed.operators.crop import Crop
+from wellposed.operators.downsample import Downsample
+from wellposed.operators.finite_differences import FiniteDifferences
+from wellposed.operators.functions import FromFunctions
+from wellposed.operators.identity import Identity
+from wellposed.operators.mask import Mask
+
+__all__ = [
+    "Adjoint",
+    "BayerMosaic",
+    "Blur",
+    "CartesianMRI",
+    "Compose",
+    "Crop",
+    "Downsample",
+    "FiniteDifferences",
+    "FromFunctions",
+    "Gram",
+    "Identity",
+    "LinearOperator",
+    "Mask",
+    "Operator",
+    "Scaled",
+    "Stack",
+    "Sum",
+]

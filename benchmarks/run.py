@@ -1,0 +1,93 @@
+"""Time wellposed, in turn with a peer where there is one: python -m benchmarks.run [--peer DIR] [--only PREFIX].
+
+Each round measures both sides, one after the other, each in a process of its own; what counts is the median over the
+rounds. Results go to benchmarks/results.json, and from there into the table of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.report import Results, direction_entry, merged, read_json, table, with_table, write_whole
+from benchmarks.sides import IMPORT, Ours, Peer
+from benchmarks.workloads import WORKLOADS
+
+_ROOT = Path(__file__).resolve().parent.parent
+_RESULTS = _ROOT / "benchmarks" / "results.json"
+_PAGE = _ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    """Measure what the command line asks for, and write the results and the table."""
+    options = _options()
+    ours = Ours(options.threads, options.repeat)
+    peer = Peer(options.peer, options.peer_script, options.threads, options.repeat) if options.peer else None
+    names = [name for name in (IMPORT, *WORKLOADS) if name.startswith(options.only)]
+    if not names:
+        raise SystemExit(f"no workload begins with {options.only!r}; there are {', '.join((IMPORT, *WORKLOADS))}.")
+    now = {
+        "machine": _machine(),
+        "versions": {"wellposed": ours.versions()} | ({"peer": peer.versions()} if peer else {}),
+        "threads": options.threads,
+        "workloads": {name: _compare(name, ours, peer, options.rounds) for name in names},
+    }
+    results = merged(read_json(_RESULTS), now)
+    write_whole(_RESULTS, json.dumps(results, indent=1) + "\n")
+    write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), table(results)))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peer", type=Path, help="environment where DeepInverse is installed")
+    parser.add_argument("--peer-script", type=Path, default=_ROOT.parent / "shared" / "peers" / "bench_deepinv.py")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="only the workloads whose names begin so")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5, help="calls per round, after a warm-up")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
+    """Measure one workload on both sides, round by round."""
+    our_rounds, peer_rounds = [], []
+    for _ in range(rounds):
+        our_rounds.append(ours.seconds(name))
+        peer_rounds.append(peer.seconds(name) if peer else {})
+    peaks = ours.peak_mib(name)
+    directions = {
+        direction: direction_entry(
+            [seconds[direction] for seconds in our_rounds],
+            [seconds[direction] for seconds in peer_rounds if direction in seconds],
+            peaks[direction],
+        )
+        for direction in our_rounds[0]
+    }
+    for direction, entry in directions.items():
+        ratio = f", {entry['ratio']:.2f} times faster than the peer" if "ratio" in entry else ""
+        print(f"{name} {direction}: {1e3 * entry['seconds']:.2f} ms{ratio}", flush=True)
+    today = datetime.now(tz=UTC).date().isoformat()
+    return {"date": today, "rounds": rounds, "directions": directions}
+
+
+def _machine() -> Results:
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": memory / 2**30,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Photon counting: what the Poisson families share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wellposed.core.errors import ArgumentError
+
+
+def nonnegative(owner: str, clean: Tensor, *, clip: bool) -> Tensor:
+    """Return intensities that can be counted: `clean`, or its positive part if `clip`.
+
+    Raises
+    ------
+    ArgumentError
+        If one is negative (and not clipped) or NaN.
+    """
+    intensity = clean.clamp(min=0) if clip else clean
+    if not bool((intensity >= 0).all()):
+        raise ArgumentError(
+            f"{owner} expects measurements >= 0, got a minimum of {clean.min().item():g}: "
+            "scale or shift them, or count negative ones as zero with clip=True."
+        )
+    return intensity
+
+
+def draw_counts(rate: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw Poisson counts with the shape, dtype and device of `rate`; a constant to autograd."""
+    device = rate.device if generator is None else generator.device
+    return torch.poisson(rate.detach().to(device), generator=generator).to(rate.device)

@@ -1,0 +1,67 @@
+"""Restriction: only a window of the image is measured."""
+
+import torch
+from torch import Tensor
+
+from wellposed.core.errors import ShapeError
+from wellposed.operators.base import LinearOperator
+
+__all__ = ["Crop"]
+
+
+class Crop(LinearOperator):
+    r"""Cut a window out of the image; the adjoint pads with zeros.
+
+    .. math:: y = R x, \qquad R R^T = I
+
+    Parameters
+    ----------
+    image_shape : tuple of int, (C, H, W) or (C, D, H, W)
+    corner : tuple of int, (top, left) or (front, top, left)
+        First pixel of the window.
+    size : tuple of int, (height, width) or (depth, height, width)
+        Size of the window.
+
+    Raises
+    ------
+    ShapeError
+        If the window leaves the image.
+
+    Examples
+    --------
+    >>> A = Crop((1, 4, 4), corner=(1, 2), size=(2, 2))
+    >>> A(torch.arange(16.0).reshape(1, 1, 4, 4)).flatten().tolist()
+    [6.0, 7.0, 10.0, 11.0]
+    """
+
+    tags = frozenset({"coisometry"})
+
+    def __init__(self, image_shape: tuple[int, ...], corner: tuple[int, ...], size: tuple[int, ...]) -> None:
+        space = tuple(image_shape[1:])
+        if not len(space) == len(corner) == len(size) or any(
+            first < 0 or length < 1 or first + length > whole
+            for first, length, whole in zip(corner, size, space, strict=True)
+        ):
+            raise ShapeError(f"Crop of size {tuple(size)} at {tuple(corner)} leaves images of size {space}.")
+        super().__init__(tuple(image_shape), (image_shape[0], *size))
+        self.corner, self.size = tuple(corner), tuple(size)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        windows = (slice(first, first + length) for first, length in zip(self.corner, self.size, strict=True))
+        return x[(..., *windows)]
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        margins = []
+        space = zip(self.corner, self.size, self.image_shape[1:], strict=True)
+        for first, length, whole in reversed(list(space)):
+            margins += [first, whole - first - length]  # type: ignore[operator]
+        return torch.nn.functional.pad(y, margins)
+
+    def _norm(self) -> Tensor:
+        return self._marker.new_ones(1)
+
+    def _pinv(self, y: Tensor) -> Tensor:
+        return self._adjoint(y)
+
+    def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
+        return z + self._adjoint(gamma / (1 + gamma) * (y - self._forward(z)))

@@ -1,0 +1,82 @@
+"""A small instance of every operator, of every kind that behaves differently: what `wellposed doctor` and the tests run."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wellposed.core.rng import uniform_like
+from wellposed.operators.algebra import Adjoint, Compose, Gram, Scaled, Stack, Sum
+from wellposed.operators.base import LinearOperator
+from wellposed.operators.bayer import BayerMosaic
+from wellposed.operators.blur import Blur
+from wellposed.operators.cartesian_mri import CartesianMRI
+from wellposed.operators.crop import Crop
+from wellposed.operators.downsample import Downsample
+from wellposed.operators.finite_differences import FiniteDifferences
+from wellposed.operators.functions import FromFunctions
+from wellposed.operators.identity import Identity
+from wellposed.operators.mask import Mask
+
+__all__ = ["EXAMPLES"]
+
+
+def _random(*shape: int) -> Tensor:
+    """Return fixed numbers in [0.5, 1.5), away from zero."""
+    return uniform_like(torch.empty(shape), torch.Generator().manual_seed(len(shape) + sum(shape))) + 0.5
+
+
+def _binary(*shape: int) -> Tensor:
+    return (_random(*shape) > 1).float()
+
+
+def _kernel(*shape: int) -> Tensor:
+    kernel = _random(*shape)
+    return kernel / kernel.flatten(2).sum(2).view(*shape[:2], *[1] * (len(shape) - 2))
+
+
+def _reverse(x: Tensor) -> Tensor:
+    return x.flip(-1)
+
+
+EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
+    "Identity": lambda: Identity((2, 5, 4)),
+    "Mask": lambda: Mask(_binary(1, 1, 5, 4), (2, 5, 4)),
+    "Mask, weights per image and channel": lambda: Mask(_random(3, 2, 5, 4) - 1),
+    "Mask, 3D": lambda: Mask(_binary(1, 1, 3, 4, 2), (1, 3, 4, 2)),
+    "BayerMosaic": lambda: BayerMosaic((3, 5, 4)),
+    "BayerMosaic, GBRG": lambda: BayerMosaic((3, 4, 5), pattern="GBRG"),
+    "Blur, valid": lambda: Blur(_kernel(1, 1, 3, 2), (2, 6, 5)),
+    "Blur, valid, FFT, kernel per image": lambda: Blur(_kernel(3, 1, 3, 4), (2, 6, 5), method="fft"),
+    "Blur, circular": lambda: Blur(_kernel(1, 1, 3, 2), (2, 5, 6), padding="circular"),
+    "Blur, circular, FFT, kernel per channel": lambda: Blur(
+        _kernel(1, 2, 3, 3), (2, 5, 6), padding="circular", method="fft"
+    ),
+    "Blur, reflect": lambda: Blur(_kernel(1, 1, 3, 4), (1, 5, 6), padding="reflect"),
+    "Blur, replicate": lambda: Blur(_kernel(1, 1, 4, 3), (1, 5, 6), padding="replicate", method="fft"),
+    "Blur, zero": lambda: Blur(_kernel(1, 1, 5, 3), (1, 5, 6), padding="zero"),
+    "Blur, kernel of one pixel": lambda: Blur(torch.full((1, 1, 1, 1), 0.7), (1, 4, 5), padding="reflect"),
+    "Blur, 3D": lambda: Blur(_kernel(1, 1, 2, 3, 2), (1, 3, 4, 4), padding="valid"),
+    "Blur, 3D, circular, FFT": lambda: Blur(_kernel(1, 1, 2, 3, 2), (1, 3, 4, 3), padding="circular", method="fft"),
+    "Downsample, bicubic x2": lambda: Downsample(2, (1, 6, 8)),
+    "Downsample, box x3": lambda: Downsample(3, (2, 6, 9), filter="box"),
+    "Downsample, sinc x4": lambda: Downsample(4, (1, 8, 8), filter="sinc"),
+    "Downsample, filter per image": lambda: Downsample(2, (1, 4, 6), filter=_kernel(3, 1, 5, 3)),
+    "CartesianMRI": lambda: CartesianMRI(_binary(1, 1, 1, 6), (1, 5, 6)),
+    "CartesianMRI, mask per image": lambda: CartesianMRI(_binary(3, 1, 4, 5), (1, 4, 5)),
+    "CartesianMRI, 3D": lambda: CartesianMRI(_binary(1, 1, 3, 4, 2), (1, 3, 4, 2)),
+    "Crop": lambda: Crop((2, 5, 6), corner=(1, 2), size=(3, 3)),
+    "FiniteDifferences": lambda: FiniteDifferences((2, 4, 5)),
+    "FiniteDifferences, 3D": lambda: FiniteDifferences((1, 3, 2, 4)),
+    "FromFunctions": lambda: FromFunctions(_reverse, _reverse, (1, 4, 3), (1, 4, 3)),
+    "Adjoint": lambda: Adjoint(Downsample(2, (1, 4, 6))),
+    "Gram": lambda: Gram(Blur(_kernel(1, 1, 3, 3), (1, 5, 5))),
+    "Compose": lambda: Compose(Crop((1, 5, 6), (1, 1), (3, 4)), Blur(_kernel(1, 1, 3, 3), (1, 5, 6), padding="zero")),
+    "Sum": lambda: Sum((Mask(_random(1, 1, 4, 4)), Blur(_kernel(1, 1, 3, 3), (1, 4, 4), padding="circular"))),
+    "Scaled": lambda: Scaled(Crop((1, 4, 5), (0, 1), (3, 3)), -2.5),
+    "Scaled, complex, per image": lambda: Scaled(
+        CartesianMRI(_binary(1, 1, 4, 4), (1, 4, 4)), torch.tensor([1 + 2j, -1j, 0.5])
+    ),
+    "Stack": lambda: Stack((Downsample(2, (1, 4, 6)), Mask(_binary(1, 1, 4, 6)))),
+}
+"""Makers of float32 operators by name; the word before the first comma is the class."""

@@ -1,0 +1,62 @@
+"""The discrete gradient, on which total variation is built."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wellposed.operators.base import LinearOperator
+
+__all__ = ["FiniteDifferences"]
+
+
+class FiniteDifferences(LinearOperator):
+    r"""Differences of neighbouring pixels along each axis of space, zero beyond the last pixel.
+
+    .. math:: (D x)_{a, i} = x_{i + e_a} - x_i
+
+    The differences stand before the channels: images (B, C, H, W) have gradients (B, 2, C, H, W), row differences first,
+    and volumes (B, C, D, H, W) have gradients (B, 3, C, D, H, W).
+
+    Parameters
+    ----------
+    image_shape : tuple of int, (C, H, W) or (C, D, H, W)
+
+    Notes
+    -----
+    :math:`D^T D` is the Laplacian with Neumann borders, so that :math:`\|D\|^2 = \sum_a 4 \cos^2(\pi / 2 n_a)`.
+
+    Examples
+    --------
+    >>> D = FiniteDifferences((1, 2, 2))
+    >>> D(torch.tensor([[[[0.0, 1.0], [3.0, 6.0]]]])).flatten().tolist()
+    [3.0, 5.0, 0.0, 0.0, 1.0, 0.0, 3.0, 0.0]
+    """
+
+    def __init__(self, image_shape: tuple[int, ...]) -> None:
+        image_shape = tuple(image_shape)
+        super().__init__(image_shape, (len(image_shape) - 1, *image_shape))
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self._pad(x.diff(dim=axis), axis, before=0) for axis in self._axes()], dim=1)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        """Return minus the divergence."""
+        total = 0
+        for part, axis in zip(y.unbind(1), self._axes(), strict=True):
+            inside = part.narrow(axis, 0, part.shape[axis] - 1)
+            total = total + self._pad(inside, axis, before=1) - self._pad(inside, axis, before=0)
+        return total
+
+    def _axes(self) -> range:
+        return range(1 - len(self.image_shape), 0)
+
+    @staticmethod
+    def _pad(x: Tensor, axis: int, *, before: int) -> Tensor:
+        sides = [0, 0] * (-axis - 1) + [before, 1 - before]
+        return functional.pad(x, sides)
+
+    def _norm(self) -> Tensor:
+        squared = sum(4 * math.cos(math.pi / (2 * size)) ** 2 for size in self.image_shape[1:])
+        return self._marker.new_full((1,), math.sqrt(squared))

@@ -1,0 +1,51 @@
+"""How far an image is from its measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from wellposed.core.tree import Tree, norm, tree_map
+from wellposed.operators import LinearOperator
+
+__all__ = ["LeastSquares"]
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    r"""Half the squared distance between measurements and what the operator predicts.
+
+    .. math:: f(x) = \tfrac12 \|A x - y\|^2
+
+    Parameters
+    ----------
+    operator : LinearOperator
+    y : Tensor or tuple, shape (B, *measurement_shape)
+    """
+
+    operator: LinearOperator
+    y: Tree
+
+    def value(self, x: Tree) -> Tensor:
+        """Return f of each image, shape (B,)."""
+        return norm(tree_map(torch.sub, self.operator(x), self.y)).square() / 2
+
+    def gradient(self, x: Tree) -> Tree:
+        """Return A^H (A x - y)."""
+        return tree_map(torch.sub, self.operator.gram(x), self.backprojection)
+
+    @cached_property
+    def backprojection(self) -> Tree:
+        """The adjoint of the measurements, A^H y."""
+        return self.operator.adjoint(self.y)
+
+    def prox(self, z: Tree, gamma: float | Tensor) -> Tree:
+        """Return the minimiser of gamma f(x) + 1/2 ||x - z||^2."""
+        return self.operator.prox(z, self.y, gamma)
+
+    def lipschitz(self) -> Tensor:
+        """Return the Lipschitz constant of the gradient, the squared norm of the operator, shape (1,) or (B,)."""
+        return self.operator.norm().square()

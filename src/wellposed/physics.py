@@ -1,0 +1,123 @@
+"""Physics: an operator and a noise model, nothing more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wellposed.core.errors import ArgumentError
+from wellposed.core.parametrised import Parametrised
+from wellposed.core.shapes import Shape
+from wellposed.core.tree import Tree
+from wellposed.noise import NoiseModel, NoNoise
+from wellposed.operators import LinearOperator, Operator
+
+__all__ = ["Physics"]
+
+
+class Physics(Parametrised):
+    r"""How measurements come about.
+
+    .. math:: y = N(A(x))
+
+    Parameters
+    ----------
+    operator : Operator
+        The deterministic part A.
+    noise : NoiseModel, optional
+        The random part N; none by default.
+
+    Notes
+    -----
+    For models written for DeepInverse, `A`, `A_adjoint`, `A_dagger`, `A_adjoint_A`, `prox_l2`, `noise_model` and
+    `img_size` answer under the names and with the meaning that they have there.
+
+    Examples
+    --------
+    >>> import wellposed as wp
+    >>> physics = wp.Physics(wp.operators.Identity((1, 4, 4)), wp.noise.Gaussian(0.1))
+    >>> physics(torch.zeros(2, 1, 4, 4), generator=torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 1, 4, 4])
+    """
+
+    def __init__(self, operator: Operator, noise: NoiseModel | None = None) -> None:
+        super().__init__()
+        if not isinstance(operator, Operator):
+            raise ArgumentError(f"Physics expects an operator, got {type(operator).__name__}.")
+        if noise is not None and not isinstance(noise, NoiseModel):
+            raise ArgumentError(f"Physics expects a noise model, got {type(noise).__name__}.")
+        self.operator = operator
+        self.noise = NoNoise() if noise is None else noise
+
+    def forward(self, x: Tree, *, generator: torch.Generator | None = None, **params: Tensor | float) -> Tree:
+        """Draw measurements of an image.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, *image_shape)
+        generator : torch.Generator, optional
+            Of the noise; torch's own by default, so that `torch.manual_seed` is honoured.
+        **params : Tensor or float
+            Parameters of the operator or of the noise replaced for this call: `physics(x, mask=m, sigma=0.1)`.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor, shape (B, *measurement_shape)
+
+        Raises
+        ------
+        KeywordError
+            If a parameter is unknown.
+        ShapeError, DTypeError
+            If the image does not fit.
+        """
+        if params:
+            return self.with_params(**params)(x, generator=generator)
+        return self.noise(self.operator(x), generator=generator)
+
+    @property
+    def image_shape(self) -> Shape:
+        """Shape of an image without the batch axis."""
+        return self.operator.image_shape
+
+    @property
+    def measurement_shape(self) -> Shape:
+        """Shape of the measurements without the batch axis."""
+        return self.operator.measurement_shape
+
+    @property
+    def img_size(self) -> Shape:
+        """The DeepInverse name of `image_shape`."""
+        return self.operator.image_shape
+
+    @property
+    def noise_model(self) -> NoiseModel:
+        """The DeepInverse name of `noise`."""
+        return self.noise
+
+    def A(self, x: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+        """Return noise-free measurements."""
+        return self.operator(x, **params)
+
+    def A_adjoint(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+        """Return the adjoint of the operator applied to measurements."""
+        return self._linear().adjoint(y, **params)
+
+    def A_dagger(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+        """Return the pseudo-inverse of the operator applied to measurements."""
+        return self._linear().with_params(**params).pinv(y)
+
+    def A_adjoint_A(self, x: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+        """Return the normal operator applied to an image."""
+        return self._linear().with_params(**params).gram(x)
+
+    def prox_l2(self, z: Tree, y: Tree, gamma: float | Tensor, **params: Tensor | float) -> Tree:
+        """Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x."""
+        return self._linear().with_params(**params).prox(z, y, gamma)
+
+    def _linear(self) -> Any:
+        if not isinstance(self.operator, LinearOperator):
+            raise ArgumentError(f"{type(self.operator).__name__} is not linear: it has no adjoint.")
+        return self.operator

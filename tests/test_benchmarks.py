@@ -1,0 +1,100 @@
+"""The benchmark's bookkeeping: medians, ratios, merging with earlier runs, the table. Nothing here reads a clock."""
+
+import json
+
+import pytest
+
+from benchmarks.measure import median_seconds, peak_mib
+from benchmarks.report import direction_entry, merged, read_json, table, with_table, write_whole
+
+
+def results(**workloads):
+    return {
+        "machine": {"cpu": "Abacus", "cores": 2, "memory_gib": 23.4},
+        "versions": {"wellposed": {"python": "3.11.7"}},
+        "threads": 2,
+        "workloads": workloads,
+    }
+
+
+def workload(**directions):
+    return {"date": "2026-01-31", "rounds": 3, "directions": directions}
+
+
+def test_entry_is_the_median_of_the_rounds_and_the_ratio_of_the_medians():
+    entry = direction_entry(ours=[0.02, 0.01, 0.09], peer=[0.08, 0.06, 0.07], peak_mib=5.0)
+    assert entry["seconds"] == 0.02
+    assert entry["seconds_range"] == [0.01, 0.09]
+    assert entry["peer_seconds"] == 0.07
+    assert entry["peer_seconds_range"] == [0.06, 0.08]
+    assert entry["ratio"] == pytest.approx(3.5)
+
+
+def test_entry_without_a_peer_claims_no_ratio():
+    """A new time of ours must not be divided into an old time of the peer's."""
+    assert set(direction_entry([0.02], [], None)) == {"seconds", "seconds_range", "peak_mib"}
+
+
+def test_merging_keeps_the_workloads_that_were_not_run_and_replaces_the_others():
+    old, new = workload(forward=direction_entry([2.0], [4.0], 1.0)), workload(forward=direction_entry([1.0], [], 1.0))
+    earlier = results(blur=old, mri=old) | {"versions": {"peer": {"deepinv": "0.5.0"}}}
+    after = merged(earlier, results(blur=new, a=new))
+    assert after["workloads"] == {"a": new, "blur": new, "mri": old}
+    assert list(after["workloads"]) == ["a", "blur", "mri"]
+    assert after["versions"] == {"peer": {"deepinv": "0.5.0"}, "wellposed": {"python": "3.11.7"}}
+    assert earlier["workloads"] == {"blur": old, "mri": old}
+
+
+def test_table_shows_times_in_milliseconds_with_their_spread():
+    rows = table(results(blur=workload(adjoint=direction_entry([0.002, 0.001, 0.004], [0.009], 12.3)))).splitlines()
+    assert rows[2] == (
+        "| `blur` | adjoint | 2.00 ms (1.00 to 4.00) | 9.00 ms (9.00 to 9.00) | 4.50 | 12 MiB | 2026-01-31 |"
+    )
+    assert "Abacus, 2 cores, 23 GiB, 2 threads" in rows[-1]
+
+
+def test_table_leaves_empty_what_was_not_measured():
+    rows = table(results(tv=workload(forward=direction_entry([0.5], [], None)))).splitlines()
+    assert rows[2] == "| `tv` | forward | 500.00 ms (500.00 to 500.00) |  |  |  | 2026-01-31 |"
+
+
+def test_table_replaces_only_what_is_between_the_markers():
+    page = "before\n<!-- benchmark-table -->\nold\n<!-- /benchmark-table -->\nafter\n"
+    once = with_table(page, "new")
+    assert once == "before\n<!-- benchmark-table -->\nnew\n<!-- /benchmark-table -->\nafter\n"
+    assert with_table(once, "new") == once
+
+
+@pytest.mark.parametrize("page", ["", "<!-- benchmark-table -->", "<!-- /benchmark-table --><!-- benchmark-table -->"])
+def test_page_without_markers_is_refused(page):
+    with pytest.raises(ValueError, match="markers"):
+        with_table(page, "new")
+
+
+def test_results_survive_a_round_trip_and_a_missing_file_is_empty(tmp_path):
+    path = tmp_path / "results.json"
+    assert read_json(path) == {}
+    write_whole(path, json.dumps(results(a=workload())))
+    assert read_json(path) == results(a=workload())
+
+
+def test_timing_warms_up_once_and_then_calls_as_often_as_asked():
+    calls = []
+    assert median_seconds(lambda: calls.append(None), repeat=3) > 0
+    assert len(calls) == 4
+
+
+def test_peak_memory_is_what_one_call_holds_at_its_highest():
+    """Two blocks that live one after the other count once; two that live together count twice."""
+    megabytes = 64
+    block = b"x" * 2**20
+
+    def one_after_the_other():
+        for _ in range(2):
+            bytearray(block * megabytes)
+
+    alone = peak_mib(lambda: block * megabytes)
+    if alone is None:
+        pytest.skip("the system does not let a process reset its peak memory")
+    assert alone == pytest.approx(megabytes, abs=8)
+    assert peak_mib(one_after_the_other) == pytest.approx(2 * megabytes, abs=8)
