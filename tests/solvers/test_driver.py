@@ -118,11 +118,13 @@ def test_the_callback_sees_every_step_and_stops():
 
 
 def test_a_callback_that_answers_nothing_does_not_stop():
-    assert run(CountDown(), {}, start(4), callback=lambda step, state: None).stats["steps"] == 4
+    assert run(CountDown(), {}, start(4), callback=lambda _step, _state: None).stats["steps"] == 4
 
 
 def test_histories_have_an_entry_a_step():
-    solution = run(CountDown(), {}, start(3, 2), record={"x": lambda state: state.x, "sum": lambda state: state.x.sum()})
+    solution = run(
+        CountDown(), {}, start(3, 2), record={"x": lambda state: state.x, "sum": lambda state: state.x.sum()}
+    )
     assert solution.stats["history"]["x"].tolist() == [[2, 1], [1, 0], [0, 0]]
     assert solution.stats["history"]["sum"].tolist() == [3, 1, 0]
     assert len(run(CountDown(), {}, start(0), record={"x": lambda state: state.x}).stats["history"]["x"]) == 0

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 __all__ = ["differentiable_linear"]
 
@@ -15,7 +14,7 @@ LinearMap = Callable[[Tensor], Tensor]
 
 
 def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> Tensor:
-    """Evaluate the linear map `forward` at `x`, differentiable to any order, in reverse and forward mode and under vmap.
+    """Evaluate the linear map `forward` at `x`, differentiable to any order, in both modes and under vmap.
 
     The backward pass of the map is its adjoint, whose backward pass is the map again.
 
@@ -36,8 +35,8 @@ class _LinearBridge(torch.autograd.Function):
         return forward(x)
 
     @staticmethod
-    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.forward_map, ctx.adjoint_map, _ = inputs  # type: ignore[attr-defined]
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _output: Tensor) -> None:
+        ctx.forward_map, ctx.adjoint_map, _ = inputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:

@@ -1,19 +1,20 @@
-"""The base of operators and noise models: modules whose physical parameters are buffers and whose objects never change.
+"""The base of operators and noise models: modules whose physical parameters are buffers, and which never change.
 
-The rule that makes everything else short: **each argument of the constructor is kept as an attribute of the same name**.
-A changed copy is then the constructor called again, and a description is the list of its arguments.
+The rule that makes all else short: **each argument of the constructor is kept as an attribute of the same name**. A
+changed copy is then the constructor called again, and a description is the list of its arguments.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from wellposed.core.errors import ArgumentError
+from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_keywords
 
 __all__ = ["Parametrised"]
@@ -38,34 +39,42 @@ class Parametrised(nn.Module):
             The name of the constructor's argument.
         value : Tensor or float
             Booleans and integers become the default floating dtype.
+
+        Raises
+        ------
+        ShapeError
+            If the tensor is empty.
         """
         if isinstance(value, nn.Parameter):
             self.register_parameter(name, value)
             return
         tensor = torch.as_tensor(value)
+        if tensor.numel() == 0:
+            raise ShapeError(f"{type(self).__name__} got an empty {name} of shape {tuple(tensor.shape)}.")
         if not (tensor.is_floating_point() or tensor.is_complex()):
             tensor = tensor.to(torch.get_default_dtype())
         self.register_buffer(name, tensor)
 
     @property
     def params(self) -> dict[str, Tensor]:
-        """The physical parameters by name, those of the parts of a composition included."""
-        return self.own_params() | dict(self._inherited_params())
+        """The physical parameters by name, those of the parts of a composition included.
+
+        A name that several parts have, or a part and the whole, is qualified by the part: `inner.kernel`.
+        """
+        parts = dict(self._parametrised_parts())
+        inherited = self._inherited_names()
+        return self.own_params() | {name: parts[part].params[local] for name, (part, local) in inherited.items()}
 
     def own_params(self) -> dict[str, Tensor]:
         """Return the parameters of this object alone, without those of its parts."""
         own = {**self._buffers, **self._parameters}
         return {name: value for name, value in own.items() if value is not None and not name.startswith("_")}
 
-    def _inherited_params(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the parameters of the parts: by plain name where it is unique, else as `part.name`."""
-        owners: dict[str, list[str]] = {}
-        for part, module in self._parametrised_parts():
-            for name in module.params:
-                owners.setdefault(name, []).append(part)
-        for part, module in self._parametrised_parts():
-            for name, value in module.params.items():
-                yield (name if len(owners[name]) == 1 else f"{part}.{name}"), value
+    def _inherited_names(self) -> dict[str, tuple[str, str]]:
+        """Map the name of each parameter of a part to that part and to the name that it has there."""
+        owned = [(part, local) for part, module in self._parametrised_parts() for local in module.params]
+        count = Counter([*self.own_params(), *(local for _, local in owned)])
+        return {local if count[local] == 1 else f"{part}.{local}": (part, local) for part, local in owned}
 
     def _parametrised_parts(self) -> list[tuple[str, Parametrised]]:
         parts: list[tuple[str, Parametrised]] = []
@@ -93,7 +102,7 @@ class Parametrised(nn.Module):
         for name in self.constructor_names():
             if not hasattr(self, name):
                 raise ArgumentError(
-                    f"{type(self).__name__} does not keep its constructor's argument {name!r}: store it as self.{name}, "
+                    f"{type(self).__name__} does not keep its constructor's argument {name!r}: store it as self.{name} "
                     "so that with_params and save_measurements can build the object again."
                 )
             value = getattr(self, name)
@@ -118,11 +127,13 @@ class Parametrised(nn.Module):
 
     def _rebuilt(self, params: dict[str, Tensor | float]) -> Self:
         arguments = self.constructor_arguments()
-        own = {name: value for name, value in params.items() if name in arguments}
-        rest = {name: value for name, value in params.items() if name not in arguments}
-        replaced = {
-            part: module.with_params(**_belonging_to(part, module, rest)) for part, module in self._parametrised_parts()
-        }
+        inherited = self._inherited_names()
+        own = {name: value for name, value in params.items() if name not in inherited}
+        changes: dict[str, dict[str, Tensor | float]] = {}
+        for name in params.keys() & inherited.keys():
+            part, local = inherited[name]
+            changes.setdefault(part, {})[local] = params[name]
+        replaced = {part: module.with_params(**changes.get(part, {})) for part, module in self._parametrised_parts()}
         for name, value in arguments.items():
             if isinstance(value, Parametrised):
                 arguments[name] = replaced[name]
@@ -149,14 +160,15 @@ class Parametrised(nn.Module):
             (kept_tensors, kept_versions), value = kept
             if kept_versions == versions and all(a is b for a, b in zip(kept_tensors, tensors, strict=True)):
                 return value
-        value = compute()
+        with torch.inference_mode(mode=False), torch.no_grad():
+            value = compute()
         self._derived[name] = ((tensors, versions), value)
         return value
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_derived": {}}
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
         """Move or cast; complex parameters keep their imaginary part when the dtype asked for is real."""
         self._derived = {}
 
@@ -167,12 +179,3 @@ class Parametrised(nn.Module):
             return tensor.to(parts.dtype) if parts.is_complex() else torch.view_as_complex(parts)
 
         return super()._apply(keep_complex, recurse)
-
-
-def _belonging_to(part: str, module: Parametrised, params: dict[str, Tensor | float]) -> dict[str, Tensor | float]:
-    """Select the parameters of one part of a composition, whether they came by plain or by qualified name."""
-    prefix = part + "."
-    qualified = {name[len(prefix) :]: value for name, value in params.items() if name.startswith(prefix)}
-    return qualified | {
-        name: value for name, value in params.items() if name in module.params and name not in qualified
-    }

@@ -1,4 +1,4 @@
-"""Randomness: every draw takes a generator or None, and None means torch's own, so that `torch.manual_seed` is honoured.
+"""Randomness: every draw takes a generator or None, which is torch's own, so that `torch.manual_seed` is honoured.
 
 A generator on another device than the data is used where it lies and the draw is moved: one CPU generator gives the
 same numbers on every device.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -10,16 +10,16 @@ from torch import Tensor
 from wellposed.core.errors import DTypeError, ShapeError
 from wellposed.core.tree import Tree
 
-__all__ = ["Field", "Shape", "check_tree", "shape_text"]
+__all__ = ["Field", "Shape", "check_tensor", "check_tree", "shape_text"]
 
-Shape: TypeAlias = tuple["int | None | Shape", ...]
+Shape: TypeAlias = tuple["int | Shape | None", ...]
 """Sizes of one tensor without its batch axis (None: any size), or a tuple of such shapes for a tuple of tensors."""
 
 Field: TypeAlias = Literal["real", "complex", "any"]
 """The numbers that a tensor holds: real, complex, or whichever comes."""
 
 
-def is_nested(shape: Shape) -> bool:
+def is_nested(shape: Shape) -> TypeGuard[tuple[Shape, ...]]:
     """Tell whether a shape describes a tuple of tensors rather than one tensor."""
     return len(shape) > 0 and isinstance(shape[0], tuple)
 
@@ -27,10 +27,20 @@ def is_nested(shape: Shape) -> bool:
 def shape_text(shape: Shape, batch: str = "B") -> str:
     """Write a shape with its batch axis: (B, 3, 256, 256); any size is written as its usual letter."""
     if is_nested(shape):
-        return "(" + ", ".join(shape_text(part, batch) for part in shape) + ")"  # type: ignore[arg-type]
+        return "(" + ", ".join(shape_text(part, batch) for part in shape) + ")"
     letters = ("C", "D", "H", "W") if len(shape) == 4 else ("C", "H", "W") if len(shape) == 3 else ("any",) * len(shape)
     sizes = [letter if size is None else str(size) for letter, size in zip(letters, shape, strict=True)]
     return "(" + ", ".join([batch, *sizes]) + ")"
+
+
+def check_tensor(owner: str, name: str, value: Any) -> None:
+    """Raise `DTypeError` if an argument is not a tensor, with what to do for a NumPy array."""
+    if not isinstance(value, Tensor):
+        raise DTypeError(f"{owner} expects {name} to be a torch.Tensor, got {type(value).__name__}{_hint(value)}")
+
+
+def _hint(value: Any) -> str:
+    return ": convert it with torch.from_numpy." if type(value).__module__ == "numpy" else "."
 
 
 def check_tree(owner: str, role: str, value: Any, shape: Shape, field: Field = "any") -> Tree:
@@ -56,27 +66,29 @@ def check_tree(owner: str, role: str, value: Any, shape: Shape, field: Field = "
             got = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"
             raise ShapeError(f"{owner} expects {role} that are a tuple of {len(shape)} tensors, got {got}.")
         parts = zip(value, shape, strict=True)
-        return tuple(check_tree(owner, role, part, part_shape, field) for part, part_shape in parts)  # type: ignore[arg-type]
+        return tuple(check_tree(owner, role, part, part_shape, field) for part, part_shape in parts)
     if not isinstance(value, Tensor):
-        hint = ": convert it with torch.from_numpy." if type(value).__module__ == "numpy" else "."
-        raise DTypeError(f"{owner} expects {role} that are a torch.Tensor, got {type(value).__name__}{hint}")
+        raise DTypeError(f"{owner} expects {role} that are a torch.Tensor, got {type(value).__name__}{_hint(value)}")
     _check_dtype(owner, role, value.dtype, field)
-    _check_sizes(owner, role, tuple(value.shape), shape)
+    _check_sizes(owner, role, tuple(value.shape), cast("tuple[int | None, ...]", shape))
     return value
 
 
 def _check_dtype(owner: str, role: str, dtype: torch.dtype, field: Field) -> None:
     if not (dtype.is_floating_point or dtype.is_complex):
         raise DTypeError(
-            f"{owner} expects floating-point {role}, got {dtype}: convert with x.float(), 8-bit images with x.float() / 255."
+            f"{owner} expects floating-point {role}, got {dtype}: convert with x.float(), "
+            "8-bit images with x.float() / 255."
         )
     if field == "complex" and not dtype.is_complex:
         raise DTypeError(
-            f"{owner} expects complex {role}, got {dtype}: convert with torch.complex(real, imaginary) or x.to(torch.complex64)."
+            f"{owner} expects complex {role}, got {dtype}: "
+            "convert with torch.complex(real, imaginary) or x.to(torch.complex64)."
         )
     if field == "real" and dtype.is_complex:
         raise DTypeError(
-            f"{owner} expects real {role}, got {dtype}: take x.real or x.abs(), or treat both parts as images of a batch."
+            f"{owner} expects real {role}, got {dtype}: "
+            "take x.real or x.abs(), or treat both parts as images of a batch."
         )
 
 

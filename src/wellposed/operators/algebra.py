@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.shapes import Field, Shape, is_nested, shape_text
 from wellposed.core.tree import Tree, per_image, tree_leaves, tree_map
+from wellposed.operators._diagonal import reciprocal_or_zero
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["Adjoint", "Compose", "Gram", "Scaled", "Stack", "Sum"]
@@ -35,6 +37,10 @@ class Adjoint(LinearOperator):
         self.operator = operator
         self.image_field, self.measurement_field = operator.measurement_field, operator.image_field
         self.tags = operator.tags
+
+    def has_closed_form(self, name: str) -> bool:
+        """Tell whether "gram", "norm", "pinv" or "prox" is a formula here: the norm, if the operator has one."""
+        return name == "norm" and self.operator.has_closed_form(name)
 
     def _forward(self, x: Tree) -> Tree:
         return self.operator._adjoint(x)
@@ -66,6 +72,10 @@ class Gram(LinearOperator):
         self.operator = operator
         self.image_field = self.measurement_field = operator.image_field
 
+    def has_closed_form(self, name: str) -> bool:
+        """Tell whether "gram", "norm", "pinv" or "prox" is a formula here: the norm, if the operator has one."""
+        return name == "norm" and self.operator.has_closed_form(name)
+
     def _forward(self, x: Tree) -> Tree:
         return self.operator._gram(x)
 
@@ -93,10 +103,13 @@ class Compose(LinearOperator):
     def __init__(self, outer: LinearOperator, inner: LinearOperator) -> None:
         if _unify(outer.image_shape, inner.measurement_shape) is None:
             raise ShapeError(
-                f"{_name(outer)} @ {_name(inner)} does not fit: {_name(inner)} gives {shape_text(inner.measurement_shape)}, "
-                f"{_name(outer)} expects {shape_text(outer.image_shape)}."
+                f"{_name(outer)} @ {_name(inner)} does not fit: {_name(inner)} gives "
+                f"{shape_text(inner.measurement_shape)}, {_name(outer)} expects {shape_text(outer.image_shape)}."
             )
-        super().__init__(inner.image_shape, outer.measurement_shape)
+        super().__init__(
+            _passed_through(inner.image_shape, inner.measurement_shape, outer.image_shape),
+            _passed_through(outer.measurement_shape, outer.image_shape, inner.measurement_shape),
+        )
         self.outer, self.inner = outer, inner
         between = _common_field("Compose", (inner.measurement_field, outer.image_field))
         self.image_field = between if inner.image_field == "any" else inner.image_field
@@ -129,10 +142,10 @@ class Sum(LinearOperator):
         self.tags = frozenset.intersection(*(A.tags for A in operators)) & {"self_adjoint", "positive"}
 
     def _forward(self, x: Tree) -> Tree:
-        return _add(operator(x) for operator in self.operators)
+        return _add(operator(x) for operator in _members(self.operators))
 
     def _adjoint(self, y: Tree) -> Tree:
-        return _add(operator.adjoint(y) for operator in self.operators)
+        return _add(operator.adjoint(y) for operator in _members(self.operators))
 
 
 class Scaled(LinearOperator):
@@ -145,6 +158,8 @@ class Scaled(LinearOperator):
         One factor, or one per image. A complex factor needs an operator whose images and measurements are complex.
     """
 
+    scale: complex | Tensor
+
     def __init__(self, operator: LinearOperator, scale: complex | Tensor) -> None:
         super().__init__(operator.image_shape, operator.measurement_shape)
         self.operator = operator
@@ -154,27 +169,27 @@ class Scaled(LinearOperator):
             self.register_parameter_tensor("scale", scale)
         else:
             self.scale = scale
-        is_complex = scale.is_complex() if isinstance(scale, Tensor) else isinstance(scale, complex)
+        is_complex = scale.is_complex() if isinstance(scale, Tensor) else not isinstance(scale, (int, float))
         if is_complex and "real" in (operator.image_field, operator.measurement_field):
             raise ArgumentError(f"a complex multiple of {_name(operator)}, which is real, is not defined.")
         self.image_field = "complex" if is_complex else operator.image_field
         self.measurement_field = "complex" if is_complex else operator.measurement_field
         self.tags = frozenset() if is_complex else operator.tags & {"self_adjoint"}
 
+    def has_closed_form(self, name: str) -> bool:
+        """Tell whether "gram", "norm", "pinv" or "prox" is a formula here: where it is one of the operator."""
+        return self.operator.has_closed_form(name)
+
     def _factor(self) -> Tensor:
-        """Return the scale as a tensor; a plain number in double precision, which does not promote what it multiplies."""
-        if isinstance(self.scale, Tensor):
-            return self.scale
-        return torch.tensor(self.scale, dtype=torch.complex128 if isinstance(self.scale, complex) else torch.float64)
+        """Return the scale as a tensor; a plain number in double precision, which promotes nothing it multiplies."""
+        scale = self.scale
+        if isinstance(scale, Tensor):
+            return scale
+        return torch.tensor(scale, dtype=torch.float64 if isinstance(scale, (int, float)) else torch.complex128)
 
     def _squared(self) -> Tensor:
         factor = self._factor()
         return (factor.conj() * factor).real
-
-    def _reciprocal(self) -> Tensor:
-        """Return the pseudo-inverse of the scale, 0 for 0."""
-        factor = self._factor()
-        return torch.where(factor == 0, 0, 1 / factor)
 
     def _forward(self, x: Tree) -> Tree:
         return _times(self._factor(), self.operator._forward(x))
@@ -189,11 +204,15 @@ class Scaled(LinearOperator):
         return self._factor().abs() * self.operator._norm()
 
     def _pinv(self, y: Tree) -> Tree:
-        return self.operator._pinv(_times(self._reciprocal(), y))
+        if not self.has_closed_form("pinv"):
+            return super()._pinv(y)
+        return self.operator._pinv(_times(reciprocal_or_zero(self._factor()), y))
 
     def _prox(self, z: Tree, y: Tree, gamma: Tensor) -> Tree:
+        if not self.has_closed_form("prox"):
+            return super()._prox(z, y, gamma)
         weight = gamma * per_image(self._squared(), tree_leaves(z)[0])
-        return self.operator._prox(z, _times(self._reciprocal(), y), weight)
+        return self.operator._prox(z, _times(reciprocal_or_zero(self._factor()), y), weight)
 
 
 class Stack(LinearOperator):
@@ -215,23 +234,29 @@ class Stack(LinearOperator):
 
     def __init__(self, operators: Sequence[LinearOperator]) -> None:
         image_shape = _common_shape("Stack", "images", [operator.image_shape for operator in operators])
-        super().__init__(image_shape, tuple(operator.measurement_shape for operator in operators))
+        super().__init__(
+            image_shape, tuple(_passed_through(A.measurement_shape, A.image_shape, image_shape) for A in operators)
+        )
         self.operators = nn.ModuleList(operators)
         self.image_field = _common_field("Stack", [A.image_field for A in operators])
         self.measurement_field = _common_field("Stack", [A.measurement_field for A in operators])
 
     def _forward(self, x: Tree) -> Tree:
-        return tuple(operator(x) for operator in self.operators)
+        return tuple(operator(x) for operator in _members(self.operators))
 
     def _adjoint(self, y: Tree) -> Tree:
-        return _add(operator.adjoint(part) for operator, part in zip(self.operators, y, strict=True))
+        return _add(operator.adjoint(part) for operator, part in zip(_members(self.operators), y, strict=True))
 
     def _gram(self, x: Tree) -> Tree:
-        return _add(operator._gram(x) for operator in self.operators)
+        return _add(operator._gram(x) for operator in _members(self.operators))
 
 
 def _name(operator: LinearOperator) -> str:
     return type(operator).__name__
+
+
+def _members(operators: nn.ModuleList) -> list[LinearOperator]:
+    return cast("list[LinearOperator]", list(operators))
 
 
 def _add(trees: Iterable[Tree]) -> Tree:
@@ -247,14 +272,27 @@ def _times(factor: Tensor, value: Tree) -> Tree:
 
 def _unify(one: Shape, other: Shape) -> Shape | None:
     """Return the shape that fits both, sizes that may vary giving way to fixed ones; None if there is none."""
-    if is_nested(one) != is_nested(other) or len(one) != len(other):
+    if len(one) != len(other):
         return None
-    if is_nested(one):
-        parts = tuple(_unify(a, b) for a, b in zip(one, other, strict=True))  # type: ignore[arg-type]
-        return None if None in parts else parts  # type: ignore[return-value]
-    if any(a is not None and b is not None and a != b for a, b in zip(one, other, strict=True)):
+    if is_nested(one) and is_nested(other):
+        parts = tuple(_unify(a, b) for a, b in zip(one, other, strict=True))
+        return None if None in parts else parts
+    if (
+        is_nested(one)
+        or is_nested(other)
+        or any(a is not None and b is not None and a != b for a, b in zip(one, other, strict=True))
+    ):
         return None
-    return tuple(b if a is None else a for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+    return tuple(b if a is None else a for a, b in zip(one, other, strict=True))
+
+
+def _passed_through(here: Shape, there: Shape, known: Shape) -> Shape:
+    """Return the shape on one side of an operator, whose free sizes are those that are known on the other side."""
+    if is_nested(here) or len(here) != len(there):
+        return here
+    return tuple(
+        full if size is None and other is None else size for size, other, full in zip(here, there, known, strict=True)
+    )
 
 
 def _common_shape(owner: str, role: str, shapes: Sequence[Shape]) -> Shape:
@@ -264,7 +302,9 @@ def _common_shape(owner: str, role: str, shapes: Sequence[Shape]) -> Shape:
     for shape in shapes[1:]:
         unified = _unify(common, shape)
         if unified is None:
-            raise ShapeError(f"{owner} needs operators with the same {role}, got {shape_text(common)} and {shape_text(shape)}.")
+            raise ShapeError(
+                f"{owner} needs operators with the same {role}, got {shape_text(common)} and {shape_text(shape)}."
+            )
         common = unified
     return common
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -14,15 +14,15 @@ from wellposed.core.parametrised import Parametrised
 from wellposed.core.rng import normal_like
 from wellposed.core.shapes import Field, Shape, check_tree, is_nested
 from wellposed.core.tree import Tree, inner, norm, per_image, tree_leaves, tree_map
-from wellposed.solvers import CG, LSMR, largest_eigenvalue, least_squares
+from wellposed.solvers import CG, LSMR, LinearSolver, largest_eigenvalue, least_squares
 
 if TYPE_CHECKING:
-    from wellposed.operators.algebra import Adjoint, Compose, Gram, Scaled, Sum
+    from wellposed.operators.algebra import Compose, Gram, Scaled, Sum
 
 __all__ = ["LinearOperator", "Operator"]
 
 
-class Operator(Parametrised):
+class Operator(Parametrised, ABC):
     """A deterministic map from images to measurements, `y = A(x)`.
 
     Subclasses implement `_forward`, store each constructor argument under its own name, and register tensors with
@@ -75,12 +75,19 @@ class Operator(Parametrised):
     @property
     def dtype(self) -> torch.dtype:
         """The real dtype of the parameters, or where there are none that given by `.to(dtype)`."""
-        return next((real_dtype(value.dtype) for value in self.params.values()), self._marker.dtype)
+        return real_dtype(self._representative().dtype)
 
     @property
     def device(self) -> torch.device:
         """The device of the parameters, or where there are none that given by `.to(device)`."""
-        return next((value.device for value in self.params.values()), self._marker.device)
+        return self._representative().device
+
+    def _representative(self) -> Tensor:
+        """Return a tensor that `.to()` has moved as it moved this operator: a parameter, else a marker."""
+        for value in self.params.values():
+            return value
+        innermost = [module for module in self.modules() if isinstance(module, Operator)][-1]
+        return innermost._marker
 
     def zero_image(self, batch: int | None = None) -> Tree:
         """Return the image that is zero, with the parameters' batch, dtype and device; sizes that may vary are 1."""
@@ -92,10 +99,10 @@ class Operator(Parametrised):
 
     def _zeros(self, shape: Shape, field: Field, batch: int | None) -> Tree:
         if is_nested(shape):
-            return tuple(self._zeros(part, field, batch) for part in shape)  # type: ignore[arg-type]
-        sizes = [1 if size is None else size for size in shape]
+            return tuple(self._zeros(part, field, batch) for part in shape)
+        sizes = [1 if size is None else size for size in cast("tuple[int | None, ...]", shape)]
         dtype = self.dtype.to_complex() if field == "complex" else self.dtype
-        return torch.zeros(batch or self.parameter_batch, *sizes, dtype=dtype, device=self.device)  # type: ignore[arg-type]
+        return torch.zeros(batch or self.parameter_batch, *sizes, dtype=dtype, device=self.device)
 
     def _checked_image(self, x: Tree) -> Tree:
         return self._checked("images", x, self.image_shape, self.image_field)
@@ -103,22 +110,28 @@ class Operator(Parametrised):
     def _checked(self, role: str, value: Tree, shape: Shape, field: Field) -> Tree:
         name = type(self).__name__
         check_tree(name, role, value, shape, field)
-        leaf = tree_leaves(value)[0]
-        for parameter, tensor in self.own_params().items():
-            if real_dtype(tensor.dtype) != real_dtype(leaf.dtype):
-                raise DTypeError(
-                    f"{name} has a {tensor.dtype} {parameter} and got {leaf.dtype} {role}: "
-                    f"convert the operator with .to({real_dtype(leaf.dtype)}), or the {role}."
-                )
-            if tensor.device != leaf.device:
-                raise DeviceError(
-                    f"{name} is on {tensor.device} and got {role} on {leaf.device}: move one with .to(device)."
-                )
-        if self.parameter_batch not in (1, leaf.shape[0]):
-            raise ShapeError(
-                f"{name} has parameters for {self.parameter_batch} images and got a batch of {leaf.shape[0]}."
-            )
+        leaves = tree_leaves(value)
+        batch = leaves[0].shape[0]
+        if any(leaf.shape[0] != batch for leaf in leaves):
+            raise ShapeError(f"{name} expects {role} of one batch, got {[leaf.shape[0] for leaf in leaves]} images.")
+        for parameter, tensor in self.params.items():
+            for leaf in leaves:
+                self._check_meeting(parameter, tensor, role, leaf)
+        if self.parameter_batch not in (1, batch):
+            raise ShapeError(f"{name} has parameters for {self.parameter_batch} images and got a batch of {batch}.")
         return value
+
+    def _check_meeting(self, parameter: str, tensor: Tensor, role: str, leaf: Tensor) -> None:
+        name = type(self).__name__
+        if real_dtype(tensor.dtype) != real_dtype(leaf.dtype):
+            raise DTypeError(
+                f"{name} has a {tensor.dtype} {parameter} and got {leaf.dtype} {role}: "
+                f"convert the operator with .to({real_dtype(leaf.dtype)}), or the {role}."
+            )
+        if tensor.device != leaf.device:
+            raise DeviceError(
+                f"{name} is on {tensor.device} and got {role} on {leaf.device}: move one with .to(device)."
+            )
 
 
 class LinearOperator(Operator):
@@ -139,7 +152,7 @@ class LinearOperator(Operator):
         image = self.zero_image(batch=tree_leaves(y)[0].shape[0])
         if self.image_field == "any":
             image = tree_map(lambda leaf: leaf.to(tree_leaves(y)[0].dtype), image)
-        _, pull_back = torch.func.vjp(self._forward, image)
+        pull_back = torch.func.vjp(self._forward, image)[1]
         return pull_back(y)[0]
 
     def _gram(self, x: Any) -> Any:
@@ -198,11 +211,12 @@ class LinearOperator(Operator):
     def norm(self) -> Tensor:
         """Return the operator norm (largest singular value), one per image: shape (1,), or (B,) for B parameters.
 
-        A closed form where there is one, else Lanczos on A^H A from a fixed start, to a relative accuracy of 1e-4.
+        A closed form where there is one, else Lanczos on A^H A from a fixed start: never more than the norm, and within
+        5e-4 of it.
         """
         return self._norm()
 
-    def pinv(self, y: Tree, *, solver: object | None = None) -> Tree:
+    def pinv(self, y: Tree, *, solver: LinearSolver | None = None) -> Tree:
         r"""Return the image of least norm among those that minimise ||A x - y||.
 
         Parameters
@@ -222,7 +236,7 @@ class LinearOperator(Operator):
             return self._pinv(y)
         return least_squares(self._forward, self._adjoint, y, solver=solver, gram=self._gram).value
 
-    def prox(self, z: Tree, y: Tree, gamma: float | Tensor, *, solver: object | None = None) -> Tree:
+    def prox(self, z: Tree, y: Tree, gamma: float | Tensor, *, solver: LinearSolver | None = None) -> Tree:
         r"""Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x.
 
         Parameters
@@ -233,9 +247,22 @@ class LinearOperator(Operator):
             Positive weight of the data.
         solver : optional
             A solver of `wellposed.solvers`; by default the closed form, or CG where there is none.
+
+        Raises
+        ------
+        ArgumentError
+            If gamma is not positive.
+        ShapeError
+            If z, y and gamma are not for the same images.
+        SolverError
+            If the iteration does not converge.
         """
         z, y = self._checked_image(z), self._checked_measurement(y)
-        like = tree_leaves(z)[0]
+        like, batch = tree_leaves(z)[0], tree_leaves(y)[0].shape[0]
+        if like.shape[0] != batch:
+            raise ShapeError(
+                f"{type(self).__name__}.prox expects as many images as measurements, got {like.shape[0]} and {batch}."
+            )
         if isinstance(gamma, (int, float)) and not gamma > 0:
             raise ArgumentError(f"{type(self).__name__}.prox expects a positive gamma, got {gamma}.")
         weight = torch.as_tensor(gamma, dtype=real_dtype(like.dtype), device=like.device)
@@ -264,9 +291,10 @@ class LinearOperator(Operator):
 
     @torch.no_grad()
     def adjoint_error(self, *, batch: int = 3, seed: int = 0) -> float:
-        """Return the largest |<A x, y> - <x, A^H y>| / (||A x|| ||y||) over random images: rounding, if the pair is exact.
+        """Return the largest |<A x, y> - <x, A^H y>| / (||A x|| ||y||) over random images.
 
-        Where images are real and measurements complex the inner products are compared in their real parts.
+        An exact pair gives rounding. Where images are real and measurements complex, the inner products are compared in
+        their real parts.
         """
         generator = torch.Generator().manual_seed(seed)
         batch = self.parameter_batch if self.parameter_batch > 1 else batch
@@ -280,24 +308,30 @@ class LinearOperator(Operator):
     def __matmul__(self, other: LinearOperator) -> Compose:
         from wellposed.operators.algebra import Compose
 
-        return Compose(self, other) if isinstance(other, LinearOperator) else NotImplemented
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        return Compose(self, other)
 
     def __add__(self, other: LinearOperator) -> Sum:
         from wellposed.operators.algebra import Sum
 
-        return Sum((self, other)) if isinstance(other, LinearOperator) else NotImplemented
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        return Sum((self, other))
 
     def __sub__(self, other: LinearOperator) -> Sum:
         return self + (-other)
 
-    def __mul__(self, scale: float | complex | Tensor) -> Scaled:
+    def __mul__(self, scale: complex | Tensor) -> Scaled:
         from wellposed.operators.algebra import Scaled
 
-        return Scaled(self, scale) if isinstance(scale, (int, float, complex, Tensor)) else NotImplemented
+        if not isinstance(scale, (int, float, complex, Tensor)):
+            return NotImplemented
+        return Scaled(self, scale)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, scale: float | complex | Tensor) -> Scaled:
+    def __truediv__(self, scale: complex | Tensor) -> Scaled:
         return self * (1 / scale)
 
     def __neg__(self) -> Scaled:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
-from wellposed.core.shapes import Shape
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["BayerMosaic"]
@@ -20,8 +19,8 @@ class BayerMosaic(LinearOperator):
 
     .. math:: y_{ij} = x_{c(i, j), i, j}, \qquad c(i, j) \text{ repeats with period } 2 \times 2
 
-    Each measurement sees one colour, so :math:`A A^T = I`: the pseudo-inverse is the adjoint, and the normal operator is
-    a mask.
+    Each measurement sees one colour, so :math:`A A^T = I`: the pseudo-inverse is the adjoint, and the normal operator
+    is a mask.
 
     Parameters
     ----------
@@ -50,13 +49,13 @@ class BayerMosaic(LinearOperator):
     """
 
     tags = frozenset({"coisometry"})
+    image_shape: tuple[int, int, int]
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], pattern: Literal["RGGB", "BGGR", "GRBG", "GBRG"] = "RGGB"
-    ) -> None:
+    def __init__(self, image_shape: tuple[int, ...], pattern: Literal["RGGB", "BGGR", "GRBG", "GBRG"] = "RGGB") -> None:
         if len(image_shape) != 3 or image_shape[0] != 3:
             raise ShapeError(f"BayerMosaic expects an image shape (3, H, W), got {tuple(image_shape)}.")
-        super().__init__(tuple(image_shape), (1, *image_shape[1:]))
+        _, height, width = image_shape
+        super().__init__((3, height, width), (1, height, width))
         self.pattern = check_name("Bayer pattern", pattern, PATTERNS)
 
     def _sites(self) -> list[tuple[int, int, int]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
+from torch.nn import functional
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
-from wellposed.operators._borders import Border, Margins, extend, extend_adjoint
+from wellposed.core.shapes import check_tensor
+from wellposed.operators._borders import Margins, extend, extend_adjoint
 from wellposed.operators._convolve import convolve, convolve_adjoint, direct_is_cheaper
-from wellposed.operators._spectra import diagonal_pinv, filter_circular, transfer_function
+from wellposed.operators._spectra import diagonal_pinv, fast_length, filter_circular, transfer_function
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["Blur"]
@@ -26,9 +28,9 @@ class Blur(LinearOperator):
 
     .. math:: y_i = \sum_j k_j\, x_{i - j + c}, \qquad c = \lfloor \text{size of } k / 2 \rfloor
 
-    with :math:`x` continued beyond its borders as `padding` says; "valid" keeps the pixels that need no continuation, so
-    that measurements are smaller than the image by the size of the kernel less one. It is a convolution: the kernel is
-    the image of a point.
+    with :math:`x` continued beyond its borders as `padding` says; "valid" keeps the pixels that need no continuation,
+    so that measurements are smaller than the image by the size of the kernel less one. It is a convolution: the kernel
+    is the image of a point.
 
     With circular borders the operator is diagonal in Fourier space, :math:`A = F^{-1} \mathrm{diag}(Fk) F`, and its
     norm, pseudo-inverse and proximal operator are closed forms.
@@ -46,6 +48,8 @@ class Blur(LinearOperator):
 
     Raises
     ------
+    DTypeError
+        If the kernel is not a tensor.
     ShapeError
         If kernel and image differ in dimension or channels, or the kernel is larger than the image.
 
@@ -55,10 +59,15 @@ class Blur(LinearOperator):
 
     Examples
     --------
+    >>> import torch
     >>> A = Blur(torch.ones(1, 1, 3, 3) / 9, image_shape=(3, 8, 8))
     >>> A(torch.ones(2, 3, 8, 8)).shape
     torch.Size([2, 3, 6, 6])
     """
+
+    image_shape: tuple[int, ...]
+    measurement_shape: tuple[int, ...]
+    kernel: Tensor
 
     def __init__(
         self,
@@ -70,6 +79,7 @@ class Blur(LinearOperator):
         image_shape = tuple(image_shape)
         check_name("padding", padding, get_args(Padding))
         check_name("method", method, get_args(Method))
+        check_tensor("Blur", "kernel", kernel)
         _check_kernel(kernel, image_shape, padding)
         margin = [size - 1 if padding == "valid" else 0 for size in kernel.shape[2:]]
         space = (size - lost for size, lost in zip(image_shape[1:], margin, strict=True))
@@ -82,7 +92,7 @@ class Blur(LinearOperator):
     def direct(self) -> bool:
         """Whether the convolution is summed over the taps rather than done by FFT."""
         if self.method == "auto":
-            return direct_is_cheaper(self.image_shape[1:], self.kernel.shape[2:])  # type: ignore[arg-type]
+            return direct_is_cheaper(self.image_shape[1:], self.kernel.shape[2:])
         return self.method == "direct"
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -90,12 +100,17 @@ class Blur(LinearOperator):
             return filter_circular(x, self._spectrum())
         if self.padding != "valid":
             x = extend(x, self._margins(), self.padding)
-        return convolve(x, self.kernel, direct=self.direct)
+        if self.direct:
+            return convolve(x, self.kernel)
+        return self._unwrapped(filter_circular(x, self._spectrum(), self._grid()))
 
     def _adjoint(self, y: Tensor) -> Tensor:
         if self.padding == "circular" and not self.direct:
             return filter_circular(y, self._spectrum().conj())
-        x = convolve_adjoint(y, self.kernel, direct=self.direct)
+        if self.direct:
+            x = convolve_adjoint(y, self.kernel)
+        else:
+            x = self._extended(filter_circular(self._wrapped(y), self._spectrum().conj(), self._grid()))
         return x if self.padding == "valid" else extend_adjoint(x, self._margins(), self.padding)
 
     def has_closed_form(self, name: str) -> bool:
@@ -125,23 +140,53 @@ class Blur(LinearOperator):
         return filter_circular(right, 1 / (1 + gamma * spectrum.abs().square()))
 
     def _spectrum(self) -> Tensor:
-        """Return the transfer function, shape (B or 1, C or 1, H, W // 2 + 1) or with a depth."""
-        return self.derived(
-            "spectrum", ("kernel",), lambda: transfer_function(self.kernel, self.image_shape[1:])  # type: ignore[arg-type]
-        )
+        """Return the transfer function on the FFT's grid, shape (B or 1, C or 1, H, W // 2 + 1), or with a depth."""
+        return self.derived("spectrum", ("kernel",), lambda: transfer_function(self.kernel, self._grid()))
 
     def _margins(self) -> Margins:
+        """Return how far the kernel reaches before and after its centre along each axis."""
         return [(taps - 1 - taps // 2, taps // 2) for taps in self.kernel.shape[2:]]
+
+    def _extended_sizes(self) -> list[int]:
+        """Return the size of images once they are continued beyond their borders."""
+        sizes, taps = self.image_shape[1:], self.kernel.shape[2:]
+        return [size + (0 if self.padding == "valid" else tap - 1) for size, tap in zip(sizes, taps, strict=True)]
+
+    def _grid(self) -> tuple[int, ...]:
+        """Return the size of the FFT: that of the image if it is periodic, else one that is fast and large enough."""
+        if self.padding == "circular":
+            return self.image_shape[1:]
+        return tuple(fast_length(size) for size in self._extended_sizes())
+
+    def _unwrapped(self, full: Tensor) -> Tensor:
+        """Keep the part of the grid in which nothing has wrapped around."""
+        starts = (before for before, _ in self._margins())
+        return full[_window(starts, self.measurement_shape[1:])]
+
+    def _wrapped(self, y: Tensor) -> Tensor:
+        """Put measurements where `_unwrapped` took them from; the FFT continues them by zeros."""
+        return functional.pad(y, [side for before, _ in reversed(self._margins()) for side in (before, 0)])
+
+    def _extended(self, full: Tensor) -> Tensor:
+        return full[_window([0] * (full.ndim - 2), self._extended_sizes())]
+
+
+def _window(starts: Iterable[int], sizes: Iterable[int]) -> tuple[slice, ...]:
+    """Return the index of a window in space of tensors (B, C, *space)."""
+    return (slice(None), slice(None), *(slice(first, first + size) for first, size in zip(starts, sizes, strict=True)))
 
 
 def _check_kernel(kernel: Tensor, image_shape: tuple[int, ...], padding: Padding) -> None:
     got = f"a kernel of shape {tuple(kernel.shape)} for images of shape {image_shape}"
     if kernel.ndim not in (4, 5) or kernel.ndim != len(image_shape) + 1 or kernel.is_complex():
         raise ShapeError(
-            f"Blur expects a real kernel (B or 1, C or 1, kH, kW) for images (C, H, W), with a depth each in 3D; got {got}."
+            "Blur expects a real kernel (B or 1, C or 1, kH, kW) for images (C, H, W), with a depth each in 3D; "
+            f"got {got}."
         )
     if kernel.shape[1] not in (1, image_shape[0]):
         raise ShapeError(f"Blur expects a kernel with 1 or {image_shape[0]} channels; got {got}.")
     reach = [taps // 2 if padding == "reflect" else taps - 1 for taps in kernel.shape[2:]]
     if math.prod(kernel.shape) == 0 or any(far >= size for far, size in zip(reach, image_shape[1:], strict=True)):
-        raise ShapeError(f"Blur expects a kernel no larger than the image: crop the kernel or use larger images; got {got}.")
+        raise ShapeError(
+            f"Blur expects a kernel no larger than the image: crop the kernel or use larger images; got {got}."
+        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from wellposed.core.errors import ShapeError
-from wellposed.core.shapes import Field
+from wellposed.core.shapes import Field, check_tensor
+from wellposed.operators._diagonal import reciprocal_or_zero
 from wellposed.operators._fourier import centred_fft, centred_ifft
 from wellposed.operators.base import LinearOperator
 
@@ -18,8 +18,8 @@ class CartesianMRI(LinearOperator):
 
     .. math:: y = m \odot F x
 
-    K-space has the size of the image, DC in the middle of the array, zeros where nothing was sampled. Since :math:`F` is
-    unitary, the norm, the pseudo-inverse and the proximal operator are closed forms.
+    K-space has the size of the image, DC in the middle of the array, zeros where nothing was sampled. Since :math:`F`
+    is unitary, the norm, the pseudo-inverse and the proximal operator are closed forms.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class CartesianMRI(LinearOperator):
     ShapeError
         If the mask does not broadcast to k-space.
     DTypeError
-        When called with a real image.
+        If the mask is not a tensor, and when called with a real image.
 
     References
     ----------
@@ -41,6 +41,7 @@ class CartesianMRI(LinearOperator):
 
     Examples
     --------
+    >>> import torch
     >>> A = CartesianMRI(torch.ones(1, 1, 8, 8), image_shape=(1, 8, 8))
     >>> k_space = A(torch.ones(1, 1, 8, 8, dtype=torch.complex64))
     >>> k_space[0, 0, 4, 4].real.round().item()
@@ -49,15 +50,17 @@ class CartesianMRI(LinearOperator):
 
     image_field: Field = "complex"
     measurement_field: Field = "complex"
+    mask: Tensor
 
     def __init__(self, mask: Tensor, image_shape: tuple[int, ...]) -> None:
+        check_tensor("CartesianMRI", "mask", mask)
         image_shape = tuple(image_shape)
         fits = mask.ndim == len(image_shape) + 1 and all(
             size in (1, full) for size, full in zip(mask.shape[1:], image_shape, strict=True)
         )
         if not fits or mask.ndim not in (4, 5) or mask.is_complex():
             raise ShapeError(
-                f"CartesianMRI expects a real mask (B or 1, 1 or C, H, W) for images (C, H, W), with a depth each in 3D; "
+                "CartesianMRI expects a real mask (B or 1, 1 or C, H, W) for images (C, H, W), a depth each in 3D; "
                 f"got a mask of shape {tuple(mask.shape)} for images of shape {image_shape}."
             )
         super().__init__(image_shape, image_shape)
@@ -79,7 +82,7 @@ class CartesianMRI(LinearOperator):
         return self.mask.abs().flatten(1).amax(1)
 
     def _pinv(self, y: Tensor) -> Tensor:
-        return centred_ifft(torch.where(self.mask == 0, 0, y / self.mask), self._axes())
+        return centred_ifft(reciprocal_or_zero(self.mask) * y, self._axes())
 
     def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
         k_space = centred_fft(z, self._axes()) + gamma * self.mask * y

@@ -35,6 +35,7 @@ class Crop(LinearOperator):
     """
 
     tags = frozenset({"coisometry"})
+    image_shape: tuple[int, ...]
 
     def __init__(self, image_shape: tuple[int, ...], corner: tuple[int, ...], size: tuple[int, ...]) -> None:
         space = tuple(image_shape[1:])
@@ -47,14 +48,14 @@ class Crop(LinearOperator):
         self.corner, self.size = tuple(corner), tuple(size)
 
     def _forward(self, x: Tensor) -> Tensor:
-        windows = (slice(first, first + length) for first, length in zip(self.corner, self.size, strict=True))
-        return x[(..., *windows)]
+        window = [slice(first, first + length) for first, length in zip(self.corner, self.size, strict=True)]
+        return x[(slice(None), slice(None), *window)]
 
     def _adjoint(self, y: Tensor) -> Tensor:
         margins = []
         space = zip(self.corner, self.size, self.image_shape[1:], strict=True)
         for first, length, whole in reversed(list(space)):
-            margins += [first, whole - first - length]  # type: ignore[operator]
+            margins += [first, whole - first - length]
         return torch.nn.functional.pad(y, margins)
 
     def _norm(self) -> Tensor:

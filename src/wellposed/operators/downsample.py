@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wellposed.core.errors import ArgumentError, ShapeError
+from wellposed.core.shapes import check_tensor
 from wellposed.operators._borders import extend
 from wellposed.operators._spectra import diagonal_pinv, filter_circular
 from wellposed.operators.base import LinearOperator
@@ -21,8 +22,9 @@ class Downsample(LinearOperator):
     .. math:: y_i = \sum_j h_j\, x_{f i - j + c}, \qquad c = \lfloor \text{taps} / 2 \rfloor
 
     The named filters of even length k are symmetric about the point half a pixel after pixel :math:`f i`, as in the
-    published implementation of RAM. Only the pixels that are kept are computed. :math:`A A^T` is a circular convolution of the coarse grid, so the norm,
-    the pseudo-inverse :math:`A^T (A A^T)^+` and, by the identity of Woodbury, the proximal operator are closed forms.
+    published implementation of RAM. Only the pixels that are kept are computed. :math:`A A^T` is a circular convolution
+    of the coarse grid, so the norm, the pseudo-inverse :math:`A^T (A A^T)^+` and, by the identity of Woodbury, the
+    proximal operator are closed forms.
 
     Parameters
     ----------
@@ -35,6 +37,10 @@ class Downsample(LinearOperator):
 
     Raises
     ------
+    ArgumentError
+        If the factor is less than two.
+    DTypeError
+        If the filter is neither a name nor a tensor.
     ShapeError
         If height or width is not a multiple of the factor, or the filter does not fit.
 
@@ -49,11 +55,15 @@ class Downsample(LinearOperator):
     torch.Size([1, 3, 4, 4])
     """
 
-    def __init__(self, factor: int, image_shape: tuple[int, int, int], filter: str | Tensor = "bicubic") -> None:  # noqa: A002
-        image_shape = tuple(image_shape)
+    image_shape: tuple[int, int, int]
+    measurement_shape: tuple[int, int, int]
+    filter: Tensor
+
+    def __init__(self, factor: int, image_shape: tuple[int, ...], filter: str | Tensor = "bicubic") -> None:  # noqa: A002
         if factor < 2:
             raise ArgumentError(f"Downsample expects a factor of at least 2, got {factor}.")
         taps = antialiasing_filter(filter, factor) if isinstance(filter, str) else filter
+        check_tensor("Downsample", "filter", taps)
         if len(image_shape) != 3 or any(size % factor for size in image_shape[1:]):
             raise ShapeError(
                 f"Downsample by {factor} expects images (C, H, W) whose height and width are multiples of {factor}, "
@@ -64,7 +74,8 @@ class Downsample(LinearOperator):
                 f"Downsample expects a real filter of shape (B or 1, 1 or {image_shape[0]}, k, k), "
                 f"got {tuple(taps.shape)}."
             )
-        super().__init__(image_shape, (image_shape[0], *(size // factor for size in image_shape[1:])))
+        channels, height, width = image_shape
+        super().__init__((channels, height, width), (channels, height // factor, width // factor))
         self.factor = factor
         self.register_parameter_tensor("filter", taps)
 
@@ -107,7 +118,8 @@ class Downsample(LinearOperator):
         return self.derived("coarse_spectrum", ("filter",), self._compute_coarse_spectrum)
 
     def _compute_coarse_spectrum(self) -> Tensor:
-        single = Downsample(self.factor, (self.filter.shape[1], *self.image_shape[1:]), self.filter)  # type: ignore[arg-type]
+        _, height, width = self.image_shape
+        single = Downsample(self.factor, (self.filter.shape[1], height, width), self.filter)
         point = self.filter.new_zeros(self.filter.shape[0], *single.measurement_shape)
         point[..., 0, 0] = 1
         return torch.fft.rfft2(single._forward(single._adjoint(point))).real.clamp_min(0)

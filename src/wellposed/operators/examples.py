@@ -1,4 +1,4 @@
-"""A small instance of every operator, of every kind that behaves differently: what `wellposed doctor` and the tests run."""
+"""A small instance of every kind of operator that behaves differently: what `wellposed doctor` and the tests run."""
 
 from collections.abc import Callable
 

@@ -12,7 +12,7 @@ __all__ = ["FILTERS", "antialiasing_filter"]
 
 
 def _box(factor: int) -> Tensor:
-    """Mean over the block: ones over the first `factor` of taps whose centre makes blocks start at each output pixel."""
+    """Return ones over the first taps, so that with the centre of all of them the block starts at each output pixel."""
     taps = torch.zeros(max(1, 2 * factor - 2), dtype=torch.float64)
     taps[:factor] = 1
     return taps

@@ -16,8 +16,8 @@ class FiniteDifferences(LinearOperator):
 
     .. math:: (D x)_{a, i} = x_{i + e_a} - x_i
 
-    The differences stand before the channels: images (B, C, H, W) have gradients (B, 2, C, H, W), row differences first,
-    and volumes (B, C, D, H, W) have gradients (B, 3, C, D, H, W).
+    The differences stand before the channels: images (B, C, H, W) have gradients (B, 2, C, H, W), row differences
+    first, and volumes (B, C, D, H, W) have gradients (B, 3, C, D, H, W).
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class FiniteDifferences(LinearOperator):
     [3.0, 5.0, 0.0, 0.0, 1.0, 0.0, 3.0, 0.0]
     """
 
+    image_shape: tuple[int, ...]
+
     def __init__(self, image_shape: tuple[int, ...]) -> None:
         image_shape = tuple(image_shape)
         super().__init__(image_shape, (len(image_shape) - 1, *image_shape))
@@ -43,7 +45,7 @@ class FiniteDifferences(LinearOperator):
 
     def _adjoint(self, y: Tensor) -> Tensor:
         """Return minus the divergence."""
-        total = 0
+        total = torch.zeros_like(y[:, 0])
         for part, axis in zip(y.unbind(1), self._axes(), strict=True):
             inside = part.narrow(axis, 0, part.shape[axis] - 1)
             total = total + self._pad(inside, axis, before=1) - self._pad(inside, axis, before=0)

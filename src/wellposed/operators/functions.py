@@ -19,8 +19,8 @@ class FromFunctions(LinearOperator):
     Parameters
     ----------
     forward_function, adjoint_function : callable
-        Tensor to Tensor, with a leading batch axis; an exact pair (`adjoint_error` tells). They may leave torch: neither
-        is seen by autograd.
+        Tensor to Tensor, with a leading batch axis; an exact pair (`adjoint_error` tells). They may leave torch:
+        neither is seen by autograd.
     image_shape, measurement_shape : tuple of int
         Without the batch axis.
     image_field, measurement_field : {"real", "complex", "any"}
@@ -29,6 +29,7 @@ class FromFunctions(LinearOperator):
     Examples
     --------
     >>> import numpy as np
+    >>> import torch
     >>> flip = lambda x: torch.from_numpy(np.flip(x.numpy(), -1).copy())
     >>> A = FromFunctions(flip, flip, (1, 2, 2), (1, 2, 2))
     >>> A.adjoint_error() < 1e-6

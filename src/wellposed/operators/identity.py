@@ -21,6 +21,7 @@ class Identity(LinearOperator):
 
     Examples
     --------
+    >>> import torch
     >>> Identity()(torch.ones(1, 3, 4, 4)).shape
     torch.Size([1, 3, 4, 4])
     """

@@ -1,10 +1,10 @@
 """Inpainting: some pixels are missing, or each is weighted."""
 
-import torch
 from torch import Tensor
 
 from wellposed.core.errors import ShapeError
-from wellposed.core.shapes import Shape
+from wellposed.core.shapes import Shape, check_tensor
+from wellposed.operators._diagonal import reciprocal_or_zero
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["Mask"]
@@ -27,17 +27,24 @@ class Mask(LinearOperator):
 
     Raises
     ------
+    DTypeError
+        If the mask is not a tensor.
     ShapeError
         If the mask does not broadcast to the image.
 
     Examples
     --------
+    >>> import torch
     >>> A = Mask(torch.tensor([[[[1, 0], [1, 1]]]]))
     >>> A(torch.ones(1, 3, 2, 2)).sum().item()
     9.0
     """
 
+    tags = frozenset({"self_adjoint"})
+    mask: Tensor
+
     def __init__(self, mask: Tensor, image_shape: Shape | None = None) -> None:
+        check_tensor("Mask", "mask", mask)
         if mask.ndim not in (4, 5) or mask.is_complex():
             raise ShapeError(
                 f"Mask expects a real mask of shape (B or 1, C or 1, H, W) or (B or 1, C or 1, D, H, W), "
@@ -49,8 +56,6 @@ class Mask(LinearOperator):
             raise ShapeError(f"Mask has a mask of shape {tuple(mask.shape)} for images of shape {image_shape}.")
         super().__init__(image_shape, image_shape)
         self.register_parameter_tensor("mask", mask)
-
-    tags = frozenset({"self_adjoint"})
 
     def _forward(self, x: Tensor) -> Tensor:
         return self.mask * x
@@ -65,7 +70,7 @@ class Mask(LinearOperator):
         return self.mask.abs().flatten(1).amax(1)
 
     def _pinv(self, y: Tensor) -> Tensor:
-        return torch.where(self.mask == 0, 0, y / self.mask)
+        return reciprocal_or_zero(self.mask) * y
 
     def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
         return (z + gamma * self.mask * y) / (1 + gamma * self.mask.square())

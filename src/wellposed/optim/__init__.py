@@ -1,8 +1,17 @@
 """Reconstruction by optimisation."""
 
 from wellposed.optim.data_fidelity import LeastSquares
-from wellposed.optim.noise_level import backprojected_noise
+from wellposed.optim.noise_level import NoiseLevels, noise_levels
 from wellposed.optim.primal_dual import PrimalDual, RegularisedProblem
+from wellposed.optim.smooth_start import smooth_start
 from wellposed.optim.total_variation import TotalVariation
 
-__all__ = ["LeastSquares", "PrimalDual", "RegularisedProblem", "TotalVariation", "backprojected_noise"]
+__all__ = [
+    "LeastSquares",
+    "NoiseLevels",
+    "PrimalDual",
+    "RegularisedProblem",
+    "TotalVariation",
+    "noise_levels",
+    "smooth_start",
+]

@@ -1,9 +1,9 @@
-"""The primal-dual method of Condat and Vu: a gradient step on the data, a projection of the dual variable, nothing to invert."""
+"""The primal-dual method of Condat and Vu: a gradient step on the data, a projection of the dual variable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class PrimalDual:
-    r"""Minimise :math:`f(x) + \lambda \|D x\|` with f smooth, in steps
+    r"""Minimise :math:`f(x) + \lambda \|D x\|` with f smooth.
 
     .. math::
         x^+ &= x - \tau (\nabla f(x) + D^* u) \\
@@ -127,7 +127,7 @@ class PrimalDual:
     def step(self, problem: RegularisedProblem, state: State) -> State:
         """Take one step of each image that has not converged."""
         analysis = problem.prior.analysis
-        descent = problem.data.gradient(state.x) + analysis.adjoint(state.dual)
+        descent = problem.data.gradient(state.x) + cast("Tensor", analysis.adjoint(state.dual))
         x = state.x - per_image(torch.where(state.active, state.tau, 0), descent) * descent
         ascent = analysis(2 * x - state.x)
         dual = problem.prior.project_dual(state.dual + per_image(state.sigma, ascent) * ascent, problem.weight)

@@ -19,8 +19,8 @@ class TotalVariation:
 
     .. math:: g(x) = \sum_i \Big( \sum_{a, c} |(D x)_{a, c, i}|^2 \Big)^{1/2}
 
-    Directions and channels are gathered under one root, so that rotating the image or mixing its colours leaves the value
-    as it is.
+    Directions and channels are gathered under one root, so that rotating the image or mixing its colours leaves the
+    value as it is.
 
     Parameters
     ----------
@@ -48,14 +48,16 @@ class TotalVariation:
 
     def value(self, x: Tensor) -> Tensor:
         """Return g of each image, shape (B,)."""
-        return _lengths(self.analysis(x)).flatten(1).sum(1)
+        return torch.linalg.vector_norm(self.analysis(x), dim=(1, 2)).flatten(1).sum(1)
 
     def project_dual(self, u: Tensor, radius: Tensor) -> Tensor:
         """Return the nearest dual variable whose vectors are no longer than `radius`, shape (B,) or (1,)."""
-        excess = _lengths(u) / per_image(radius, u).clamp_min(torch.finfo(u.dtype.to_real()).tiny)
-        return u / excess.clamp_min(1)
+        radius = per_image(radius, u)
+        longest = torch.maximum(_squared_lengths(u), radius.square()).clamp_min(torch.finfo(radius.dtype).tiny)
+        return u * (radius * longest.rsqrt())
 
 
-def _lengths(u: Tensor) -> Tensor:
-    """Return the Euclidean length of the vector at each pixel, over directions and channels."""
-    return torch.linalg.vector_norm(u, dim=(1, 2), keepdim=True)
+def _squared_lengths(u: Tensor) -> Tensor:
+    """Return the squared length of the vector at each pixel, over directions and channels."""
+    squared = torch.view_as_real(u).square().sum(-1) if u.is_complex() else u.square()
+    return squared.sum(dim=(1, 2), keepdim=True)

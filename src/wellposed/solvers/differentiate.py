@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from wellposed.core.errors import DTypeError, ShapeError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.tree import Tree, tree_leaves, tree_map
+from wellposed.solvers.driver import Solution
 from wellposed.solvers.system import LinearMap, add
 
 __all__ = ["Differentiate"]
@@ -35,9 +38,14 @@ def detached(tree: Tree) -> Tree:
     return tree_map(torch.Tensor.detach, tree)
 
 
+def without_graph(solution: Solution) -> Solution:
+    """Cut the value of a solution off its graph and off the tangents of forward mode."""
+    return replace(solution, value=detached(solution.value))
+
+
 def requires_grad(tree: Tree) -> bool:
-    """Tell whether a gradient can flow into a tree."""
-    return any(leaf.requires_grad for leaf in tree_leaves(tree))
+    """Tell whether a gradient can flow into a tree, or a tangent of forward mode comes with it."""
+    return any(leaf.requires_grad or unpack_dual(leaf).tangent is not None for leaf in tree_leaves(tree))
 
 
 class FirstLook:
@@ -156,6 +164,10 @@ class _ConstantMap(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         return (None, None, None, *_ConstantMap.apply(ctx.adjoint_map, ctx.forward_map, ctx.structure, *gradients))
 
+    @staticmethod
+    def jvp(ctx: Any, _forward: None, _adjoint: None, _like: None, *tangents: Tensor) -> tuple[Tensor, ...]:
+        return _ConstantMap.apply(ctx.forward_map, ctx.adjoint_map, ctx.structure, *tangents)
+
 
 class _Vanishing(_ConstantMap):
     """A linear map applied where its value is known to be zero."""
@@ -166,8 +178,17 @@ class _Vanishing(_ConstantMap):
 
 
 class _VanishingToFirstOrder(_Vanishing):
-    """A linear map applied where its first derivative is known to be zero too, so that only its second one costs."""
+    """A linear map applied where its first derivative is known to be zero too, so that only its second one costs.
+
+    A pass of first order is one in which no graph is made, on a node through which no graph has been made either.
+    """
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _Vanishing.setup_context(ctx, inputs, output)
+        ctx.first_order = True
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        return _Vanishing.backward(ctx, *gradients) if torch.is_grad_enabled() else (None,) * (3 + len(gradients))
+        ctx.first_order = ctx.first_order and not torch.is_grad_enabled()
+        return (None,) * (3 + len(gradients)) if ctx.first_order else _Vanishing.backward(ctx, *gradients)

@@ -19,6 +19,7 @@ from wellposed.solvers.differentiate import (
     detached,
     reattach,
     requires_grad,
+    without_graph,
 )
 from wellposed.solvers.driver import Solution, run
 from wellposed.solvers.pseudo_inverse import minimise
@@ -206,7 +207,8 @@ def _stacked(
     watch = differentiate == "implicit" and torch.is_grad_enabled()
     looks = [FirstLook(function, watch=watch, square=False) for function in (stack, stack_adjoint)]
     with torch.no_grad():
-        solution = finish(looks[0], detached(right), looks[1], None if x0 is None else detached(x0))
+        start = None if x0 is None else detached(x0)
+        solution = without_graph(finish(looks[0], detached(right), looks[1], start))
     if not watch or not (requires_grad(right) or any(look.differentiable for look in looks)):
         return solution
 
@@ -215,6 +217,7 @@ def _stacked(
 
     def inverse(x: Tree) -> Tree:
         with torch.no_grad():
-            return finish(stack, (tree_map(torch.zeros_like, y), scale(1 / root, x)), stack_adjoint).value
+            right = (tree_map(torch.zeros_like, y), scale(1 / root, x))
+            return detached(finish(stack, right, stack_adjoint).value)
 
     return replace(solution, value=reattach(solution.value, residual, inverse, inverse))

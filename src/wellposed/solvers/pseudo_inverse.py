@@ -19,6 +19,7 @@ from wellposed.solvers.differentiate import (
     detached,
     requires_grad,
     unflattened,
+    without_graph,
 )
 from wellposed.solvers.driver import Solution, run
 from wellposed.solvers.system import LinearMap, LinearSolver, LinearSystem, add, choose, subtract
@@ -62,18 +63,20 @@ def minimise(
     if differentiate == "unrolled":
         return plain.solution(y, x0)
     watch = differentiate == "implicit" and torch.is_grad_enabled()
-    looks = [FirstLook(function, watch=watch, square=False) for function in (operator, adjoint, gram) if function]
-    watched = replace(plain, operator=looks[0], adjoint=looks[1], gram=looks[2] if gram else None)
+    looks = [
+        FirstLook(function, watch=watch, square=False) for function in (operator, adjoint, gram) if function is not None
+    ]
+    watched = replace(plain, operator=looks[0], adjoint=looks[1], gram=None if gram is None else looks[2])
     with torch.no_grad():
         start = None if x0 is None else detached(x0)
-        solution = watched.solution(detached(y), start)
+        solution = without_graph(watched.solution(detached(y), start))
     differentiable_map = any(look.differentiable for look in looks)
     if not watch or not (differentiable_map or requires_grad(y) or (x0 is not None and requires_grad(x0))):
         return solution
 
     x = solution.value
-    image = plain.gram(x) if plain.gram else operator(x)
-    within = subtract(adjoint(y), image) if plain.gram else adjoint(subtract(y, image))
+    image = operator(x) if plain.gram is None else plain.gram(x)
+    within = adjoint(subtract(y, image)) if plain.gram is None else subtract(adjoint(y), image)
     moved, beyond = x, tree_map(torch.zeros_like, x)
     if x0 is not None and start is not None:
         moved, beyond = subtract(x, start), subtract(x0, start)
@@ -129,7 +132,7 @@ class _Undamped:
 
     def normal(self, x: Tree) -> Tree:
         """Apply A^H A."""
-        return self.gram(x) if self.gram else self.adjoint(self.operator(x))
+        return self.adjoint(self.operator(x)) if self.gram is None else self.gram(x)
 
     def _system(self, y: Tree) -> LinearSystem:
         if self.solver.needs_adjoint:

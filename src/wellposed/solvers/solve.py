@@ -23,6 +23,7 @@ from wellposed.solvers.differentiate import (
     reattach,
     requires_grad,
     transposed,
+    without_graph,
 )
 from wellposed.solvers.driver import Solution, Status, run
 from wellposed.solvers.pseudo_inverse import minimise
@@ -70,10 +71,10 @@ def solve(
         A linear map close to the inverse of A: Hermitian positive definite for `CG` and `MINRES`; from the right, and
         for gradients transposed by autograd, for `BiCGStab` and `GMRES`; `LSQR` and `LSMR` take none.
     differentiate : {"implicit", "unrolled", "none"}
-        How gradients flow. "implicit" differentiates the equation: exact for the exact solution, to second order, in b
-        and in every tensor that A depends on, A being non-singular; a backward pass costs one solve with the adjoint,
-        and without gradients it costs nothing. "unrolled" differentiates the steps, keeping all of them in memory, to
-        any order. "none" detaches the answer.
+        How gradients flow. "implicit" differentiates the equation: exact for the exact solution, to second order, in
+        reverse and forward mode, in b and in every tensor that A depends on, A being non-singular. A backward pass
+        costs one solve with the adjoint; where nothing needs a gradient it costs nothing. "unrolled" differentiates
+        the steps, to any order, and keeps all of them in memory. "none" detaches the answer.
     check_every : int
         Ask whether all images are done every so many steps.
     throw : bool
@@ -128,7 +129,7 @@ def solve(
     with torch.no_grad():
         system = LinearSystem(look, detached(b), adjoint, preconditioner)
         state = _first_state(operator, system, solver, None if x0 is None else detached(x0))
-        solution = finish(solver, system, state)
+        solution = without_graph(finish(solver, system, state))
     if watch and not look.called:
         look(solution.value)
     if not watch or not (requires_grad(b) or look.differentiable):
@@ -150,7 +151,7 @@ def solve(
 
 def _answer(finish: Callable[..., Solution], solver: LinearSolver, system: LinearSystem) -> Tree:
     with torch.no_grad():
-        return finish(solver, system, solver.init(system)).value
+        return detached(finish(solver, system, solver.init(system)).value)
 
 
 def _first_state(operator: LinearMap, system: LinearSystem, solver: LinearSolver, x0: Tree | None) -> Any:

@@ -1,0 +1,42 @@
+"""What people see: results on stdout, progress on stderr, both of which can be silenced."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WIDTH_OF_FILES = 150
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Write a line of results."""
+    if not quiet:
+        typer.echo(text)
+
+
+def show(table: Table, *, quiet: bool = False) -> None:
+    """Write a table, as wide as the terminal; in a file or a pipe as wide as it needs."""
+    from rich.console import Console
+
+    if not quiet:
+        Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES).print(table)
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that draws how much is done, `update(done, total)`, where people watch: on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    is_hidden = quiet or not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_hidden) as bar:
+        line = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total)

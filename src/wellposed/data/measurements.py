@@ -1,0 +1,198 @@
+"""Measurement files: measurements and the physics that made them, together, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from wellposed import noise, operators
+from wellposed.core.complex_view import real_dtype
+from wellposed.core.config import from_config, to_config
+from wellposed.core.errors import ArgumentError, FormatError, ShapeError, UnknownNameError
+from wellposed.core.files import atomic_path, existing_file
+from wellposed.core.parametrised import Parametrised
+from wellposed.core.shapes import check_tree
+from wellposed.core.tree import Tree, tree_leaves, tree_map
+from wellposed.physics import Physics
+
+__all__ = ["load_measurements", "save_measurements"]
+
+_SUFFIX = ".safetensors"
+_FORMAT = "wellposed measurements"
+_VERSION = 1
+_PARTS = ("y", "operator", "noise")
+
+
+def save_measurements(path: str | Path, y: Tree, physics: Physics) -> None:
+    """Write measurements and their physics to one file, whole or not at all.
+
+    The file is safetensors: the tensors of `y`, of the operator and of the noise, and in its header a description in
+    JSON of how they belong together. It holds no code, and reading it runs none. Gradients are not kept; NaN is.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in `.safetensors`.
+    y : Tensor or (nested) tuple of tensors, shape (B, *physics.measurement_shape)
+    physics : Physics
+
+    Raises
+    ------
+    FormatError
+        If the path does not end in `.safetensors`, or is a folder.
+    MissingFileError
+        If its folder does not exist.
+    ShapeError, DTypeError
+        If `y` does not fit the physics.
+    UnsupportedError
+        If the physics holds something that cannot be described, such as a function.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import wellposed as wp
+    >>> physics = wp.Physics(wp.operators.Identity((1, 2, 2)), wp.noise.Gaussian(0.1))
+    >>> path = Path(tempfile.mkdtemp()) / "y.safetensors"
+    >>> save_measurements(path, torch.ones(1, 1, 2, 2), physics)
+    >>> y, same = load_measurements(path)
+    >>> y.shape, same.noise.sigma
+    (torch.Size([1, 1, 2, 2]), tensor(0.1000))
+    """
+    path = Path(path)
+    if path.suffix.lower() != _SUFFIX:
+        raise FormatError(f"measurements are written to a {_SUFFIX} file, got {path}: change the name.")
+    if type(physics) is not Physics:
+        raise ArgumentError(f"save_measurements expects a Physics, got {type(physics).__name__}.")
+    _check_fit(y, physics)
+    tensors: dict[str, Tensor] = {}
+    values = {"y": y, "operator": physics.operator, "noise": physics.noise}
+    description = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "library": version("wellposed"),
+        **{part: to_config(values[part], tensors, path=part) for part in _PARTS},
+        "complex128": [name for name, tensor in tensors.items() if tensor.dtype == torch.complex128],
+    }
+    with atomic_path(path) as temporary:
+        try:
+            save_file(
+                {name: _storable(tensor) for name, tensor in tensors.items()},
+                temporary,
+                metadata={"wellposed": json.dumps(description)},
+            )
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
+
+
+def load_measurements(
+    path: str | Path, *, types: Iterable[type[Parametrised]] = (), device: torch.device | str = "cpu"
+) -> tuple[Any, Physics]:
+    """Read what `save_measurements` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    types : iterable of classes
+        Operators and noise models of your own that the file may name; those of wellposed are known.
+    device : torch.device or str
+        Where the measurements and the physics shall lie.
+
+    Returns
+    -------
+    y : Tensor or (nested) tuple of tensors, shape (B, *physics.measurement_shape)
+    physics : Physics
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    FormatError
+        If it is not a measurement file, damaged, made by a newer wellposed, or names a class that is not known.
+    ShapeError, DTypeError
+        If the measurements in it do not fit the physics in it.
+    """
+    path = existing_file(path)
+    header, tensors = _read(path)
+    y, physics = _rebuilt(path, _description(path, header), tensors, tuple(types))
+    _check_fit(y, physics)
+    return tree_map(lambda leaf: leaf.to(device), y), physics.to(device)
+
+
+def _rebuilt(
+    path: Path, description: dict[str, Any], tensors: dict[str, Tensor], types: tuple[type[Parametrised], ...]
+) -> tuple[Tree, Physics]:
+    """Build what the description says; an operator without parameters takes the precision of the measurements."""
+    own = {kind.__name__: kind for kind in types}
+    try:
+        pairs = {name: tensors[name] for name in description["complex128"]}
+        tensors = tensors | {name: torch.view_as_complex(pair) for name, pair in pairs.items()}
+        y = from_config(description["y"], tensors, {})
+        operator = from_config(description["operator"], tensors, _classes(operators) | own)
+        noise_model = from_config(description["noise"], tensors, _classes(noise) | own)
+        precision = real_dtype(tree_leaves(y)[0].dtype)
+        return y, Physics(operator if operator.params else operator.to(precision), noise_model)
+    except UnknownNameError as error:
+        raise FormatError(f"{path}: {error} A class of your own is named with types=(MyOperator,).") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise FormatError(f"{path} is damaged: its description does not fit its tensors ({error}).") from error
+
+
+def _classes(room: ModuleType) -> dict[str, type[Parametrised]]:
+    return {name: getattr(room, name) for name in room.__all__}
+
+
+def _check_fit(y: Tree, physics: Physics) -> None:
+    operator = physics.operator
+    check_tree(type(operator).__name__, "measurements", y, operator.measurement_shape, operator.measurement_field)
+    batches = {len(leaf) for leaf in tree_leaves(y)}
+    if len(batches) > 1 or (operator.parameter_batch > 1 and batches != {operator.parameter_batch}):
+        raise ShapeError(
+            f"{type(operator).__name__} has parameters for {operator.parameter_batch} images and got measurements with "
+            f"batches of {', '.join(map(str, sorted(batches)))}: give each image its own measurements."
+        )
+
+
+def _storable(tensor: Tensor) -> Tensor:
+    """Return a contiguous copy of its own on the CPU; complex128, which safetensors lacks, as pairs of numbers."""
+    copy = tensor.resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
+    return torch.view_as_real(copy) if copy.dtype == torch.complex128 else copy
+
+
+def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise FormatError(f"{path} is not a measurement file, or it is truncated ({error}).") from error
+
+
+def _description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
+    if "wellposed" not in header:
+        raise FormatError(f"{path} is safetensors, but no measurement file: 'wellposed simulate' makes those.")
+    try:
+        description = json.loads(header["wellposed"])
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{path} has a damaged description ({error}).") from error
+    if not isinstance(description, dict) or description.get("format") != _FORMAT:
+        raise FormatError(f"{path} has a damaged description: it does not say {_FORMAT!r}.")
+    file_version = description.get("version")
+    if not isinstance(file_version, int) or file_version < 1:
+        raise FormatError(f"{path} has a damaged description: its version is {file_version!r}.")
+    if file_version > _VERSION:
+        raise FormatError(
+            f"{path} was made by a newer wellposed ({description.get('library')}, format {file_version}, "
+            f"where this one reads up to {_VERSION}): pip install --upgrade wellposed."
+        )
+    missing = [part for part in (*_PARTS, "complex128") if part not in description]
+    if missing:
+        raise FormatError(f"{path} has a damaged description: it lacks {', '.join(missing)}.")
+    return description

@@ -1,0 +1,178 @@
+"""The command line on small pictures: each command does what it says, and says it or is quiet."""
+
+import json
+import re
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import wellposed
+from wellposed.cli.application import application
+from wellposed.data import TASKS, get_task, load_measurements, read_image, write_image
+from wellposed.metrics import psnr
+from wellposed.operators.examples import EXAMPLES
+from wellposed.verbs.reconstruct import reconstruct
+
+
+def run(*arguments):
+    result = CliRunner().invoke(application, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def done(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def picture(seed=0, size=34):
+    coarse = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    write_image(path, picture())
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "pictures"
+    path.mkdir()
+    for seed, name in enumerate(["b.png", "a.png", "c.png"]):
+        write_image(path / name, picture(seed))
+    return path
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_simulated_and_reconstructed(photo, tmp_path, task):
+    """What comes out has the size of what the task can be applied to, whatever it made of the picture."""
+    y, x_hat = tmp_path / "y.safetensors", tmp_path / "x.png"
+    done("simulate", photo, "--task", task, "-o", y)
+    done("reconstruct", y, "-o", x_hat, "--method", "adjoint")
+    fitted = get_task(task).fit(read_image(photo))
+    assert read_image(x_hat).shape == fitted.shape
+
+
+def test_simulate_writes_the_measurements_of_that_seed(photo, tmp_path):
+    x = read_image(photo)
+    for seed in (0, 5):
+        done("simulate", photo, "--task", "inpaint-50", "--seed", seed, "-o", tmp_path / "y.safetensors")
+        y, physics = load_measurements(tmp_path / "y.safetensors")
+        expected, _ = get_task("inpaint-50").sample(x, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(y, expected)
+        assert physics.noise.sigma.item() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("method", ["adjoint", "pinv", "tv"])
+def test_reconstruct_writes_what_the_method_gives(photo, tmp_path, method):
+    y, x_hat = tmp_path / "y.safetensors", tmp_path / "x.npy"
+    done("simulate", photo, "--task", "sr2", "-o", y)
+    done("reconstruct", y, "-o", x_hat, "--method", method)
+    assert torch.equal(read_image(x_hat), reconstruct(*load_measurements(y), method))
+
+
+def test_total_variation_is_the_default_and_recovers_the_picture(photo, tmp_path):
+    y, x_hat = tmp_path / "y.safetensors", tmp_path / "x.png"
+    done("simulate", photo, "--task", "inpaint-50", "-o", y)
+    done("reconstruct", y, "-o", x_hat)
+    assert psnr(read_image(x_hat), picture(), data_range=1.0) > 25
+
+
+def test_complex_images_are_whole_in_arrays_and_magnitudes_in_pictures(photo, tmp_path):
+    y = tmp_path / "y.safetensors"
+    done("simulate", photo, "--task", "mri-x4", "-o", y)
+    for name in ("x.npy", "x.tiff"):
+        done("reconstruct", y, "-o", tmp_path / name, "--method", "adjoint")
+    whole = read_image(tmp_path / "x.npy")
+    assert whole.is_complex()
+    assert torch.equal(read_image(tmp_path / "x.tiff"), whole.abs())
+
+
+def test_evaluate_shows_a_table_and_writes_json(folder, tmp_path):
+    report = tmp_path / "out.json"
+    result = done("evaluate", "--task", "denoise-medium", "--data", folder, "--method", "adjoint", "--json", report)
+    scores = json.loads(report.read_text(encoding="utf-8"))
+    assert [row["image"] for row in scores["rows"]] == ["a.png", "b.png", "c.png"]
+    assert (scores["task"], scores["method"], scores["seed"]) == ("denoise-medium", "adjoint", 0)
+    assert scores["mean"]["psnr"] == pytest.approx(26, abs=0.5)
+    for name in ("a.png", "b.png", "c.png"):
+        assert name in result.stdout
+    (mean,) = re.findall(r"mean.*", result.stdout)
+    assert f"{scores['mean']['psnr']:.2f}" in mean
+    assert f"{scores['mean']['ssim']:.3f}" in mean
+
+
+def test_evaluate_takes_the_first_pictures_and_the_seed(folder, tmp_path):
+    rows = []
+    for options in (["--limit", "1"], ["--limit", "2"], ["--limit", "1", "--seed", "3"]):
+        path = tmp_path / "out.json"
+        done("evaluate", "--task", "sr4", "--data", folder, "--method", "pinv", "--json", path, *options)
+        rows.append(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    assert [[row["image"] for row in part] for part in rows] == [["a.png"], ["a.png", "b.png"], ["a.png"]]
+    assert rows[0][0]["psnr"] == rows[1][0]["psnr"] != rows[2][0]["psnr"]
+
+
+def test_tasks_are_listed_with_a_line_each():
+    lines = done("tasks").stdout.splitlines()[1:]
+    assert len(lines) == len(TASKS)
+    for line, task in zip(lines, TASKS.values(), strict=True):
+        assert line.split() == [task.name, *task.summary.split()]
+
+
+def test_doctor_examines_every_operator():
+    output = done("doctor").stdout
+    verdicts = [line.rstrip("│ ").rpartition(" ")[2] for line in output.splitlines() if "(B, " in line]
+    assert verdicts == ["ok"] * len(EXAMPLES)
+
+
+def test_demo_draws_and_tells(tmp_path, photo):
+    panel, table = tmp_path / "demo.png", tmp_path / "demo.md"
+    output = done("demo", "-o", panel, "--photo", photo, "--markdown", table).stdout
+    height, width = read_image(panel).shape[-2:]
+    assert height > width > 500
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "| task | naive PSNR | naive SSIM | recovered PSNR | recovered SSIM | seconds |"
+    tasks = ["denoise-medium", "motion-medium", "gaussian-medium", "sr4", "inpaint-50"]
+    assert [line.split()[1] for line in lines[2:]] == tasks
+    for line in lines[2:]:
+        assert line.split()[3] in output
+        assert float(line.split()[7]) > 5
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("simulate", "{photo}", "--task", "sr4", "-o", "{new}/z.safetensors"),
+        ("reconstruct", "{new}/y.safetensors", "-o", "{new}/x.png", "--method", "pinv"),
+        ("evaluate", "--task", "sr4", "--data", "{folder}", "--method", "pinv", "--json", "{new}/out.json"),
+        ("demo", "--photo", "{photo}", "-o", "{new}/demo.png"),
+        ("doctor", "healthy_operators:identity"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_quiet_is_quiet_and_otherwise_there_are_results(photo, folder, tmp_path, command, monkeypatch):
+    monkeypatch.setattr("wellposed.cli.demo._TASKS", ("denoise-easy",))
+    monkeypatch.chdir(tmp_path)
+    code = "from wellposed.operators import Identity\nidentity = Identity((1, 3, 4))\n"
+    (tmp_path / "healthy_operators.py").write_text(code, encoding="utf-8")
+    done("simulate", photo, "--task", "sr4", "-o", tmp_path / "y.safetensors")
+    arguments = [part.format(photo=photo, folder=folder, new=tmp_path) for part in command]
+    assert done(*arguments).stdout != ""
+    assert done(*arguments, "--quiet").output == ""
+
+
+def test_version():
+    assert done("--version").stdout.strip() == wellposed.__version__
+
+
+@pytest.mark.parametrize("command", ["", "simulate", "reconstruct", "evaluate", "tasks", "doctor", "demo"])
+def test_help_explains(command):
+    output = done(*([command] if command else []), "--help").output
+    assert "Usage" in output
+    assert "--help" in output

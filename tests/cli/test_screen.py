@@ -1,0 +1,37 @@
+"""Progress is drawn where people watch, and nowhere else."""
+
+import io
+import sys
+
+import pytest
+
+from wellposed.cli._screen import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def drawn(monkeypatch, stream, *, quiet=False):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress("working", quiet=quiet) as update:
+        update(3, 7)
+    return stream.getvalue()
+
+
+def test_progress_on_a_terminal(monkeypatch):
+    text = drawn(monkeypatch, Terminal())
+    assert "working" in text
+    assert "3/7" in text
+
+
+@pytest.mark.parametrize(("stream", "quiet"), [(Terminal(), True), (io.StringIO(), False)], ids=["quiet", "file"])
+def test_no_progress_elsewhere(monkeypatch, stream, quiet):
+    assert drawn(monkeypatch, stream, quiet=quiet) == ""
+
+
+def test_nothing_on_stdout(monkeypatch, capsys):
+    drawn(monkeypatch, Terminal())
+    assert capsys.readouterr().out == ""

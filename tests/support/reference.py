@@ -1,0 +1,23 @@
+"""The stored outputs of the published implementations, which live beside the repository."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from torch import Tensor
+
+FOLDER = Path(__file__).parents[3] / "shared" / "reference"
+needs_reference = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the stored reference outputs are not at {FOLDER}")
+
+
+def stored(name: str = "ram_and_physics.safetensors") -> dict[str, Tensor]:
+    return load_file(FOLDER / name)
+
+
+def field(channels: int, height: int, width: int) -> Tensor:
+    """Return the test image on which the stored outputs were computed."""
+    spec = importlib.util.spec_from_file_location("deterministic", FOLDER / "deterministic.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.field(channels, height, width)
