@@ -101,19 +101,19 @@ class Physics(Parametrised):
         """Return noise-free measurements."""
         return self.operator(x, **params)
 
-    def A_adjoint(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+    def A_adjoint(self, y: Tree, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the adjoint of the operator applied to measurements."""
         return self._linear().adjoint(y, **params)
 
-    def A_dagger(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+    def A_dagger(self, y: Tree, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the pseudo-inverse of the operator applied to measurements."""
         return self._linear().with_params(**params).pinv(y)
 
-    def A_adjoint_A(self, x: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+    def A_adjoint_A(self, x: Tensor, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the normal operator applied to an image."""
         return self._linear().with_params(**params).gram(x)
 
-    def prox_l2(self, z: Tree, y: Tree, gamma: float | Tensor, **params: Tensor | float) -> Tree:
+    def prox_l2(self, z: Tensor, y: Tree, gamma: float | Tensor, **params: Tensor | float) -> Tensor:
         """Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x."""
         return self._linear().with_params(**params).prox(z, y, gamma)
 

@@ -133,6 +133,8 @@ def test_errors_in_the_users_module(files, code):
         ["simulate"],
         ["simulate", "photo.png", "--task", "sr4"],
         ["simulate", "photo.png", "--task", "sr4", "-o", "z.safetensors", "--seed", "one"],
+        ["simulate", "photo.png", "--task", "sr4", "-o", "z.safetensors", "--seed", "-1"],
+        ["simulate", "photo.png", "--task", "sr4", "-o", "z.safetensors", "--seed", str(2**63)],
         ["reconstruct", "y.safetensors", "-o", "x.png", "--metod", "tv"],
         ["evaluate", "--task", "sr4", "--data", "greys", "--limit", "0"],
         ["demo", "--size", "8"],

@@ -12,7 +12,7 @@ from wellposed.cli.application import application
 from wellposed.data import TASKS, get_task, load_measurements, read_image, write_image
 from wellposed.metrics import psnr
 from wellposed.operators.examples import EXAMPLES
-from wellposed.verbs.reconstruct import reconstruct
+from wellposed.verbs.reconstruct import METHODS, reconstruct
 
 
 def run(*arguments):
@@ -75,6 +75,12 @@ def test_reconstruct_writes_what_the_method_gives(photo, tmp_path, method):
     done("simulate", photo, "--task", "sr2", "-o", y)
     done("reconstruct", y, "-o", x_hat, "--method", method)
     assert torch.equal(read_image(x_hat), reconstruct(*load_measurements(y), method))
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "evaluate"])
+def test_help_names_every_method(command):
+    words = re.findall(r"\w+", done(command, "--help").output)
+    assert set(METHODS) <= set(words)
 
 
 def test_total_variation_is_the_default_and_recovers_the_picture(photo, tmp_path):

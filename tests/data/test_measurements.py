@@ -185,6 +185,13 @@ def test_file_says_what_it_is(saved):
     assert description["operator"]["type"] == "Blur"
 
 
+def test_file_may_be_read_by_whom_the_system_lets(saved):
+    """The writer of safetensors itself gives files to their owner alone."""
+    plain = saved.with_name("plain.txt")
+    plain.write_text("", encoding="utf-8")
+    assert saved.stat().st_mode == plain.stat().st_mode
+
+
 def test_device_is_honoured(saved):
     y, physics = load_measurements(saved, device="meta")
     assert y.device.type == physics.operator.kernel.device.type == physics.noise.sigma.device.type == "meta"

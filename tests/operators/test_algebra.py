@@ -157,6 +157,13 @@ def test_operators_that_do_not_fit_are_refused_by_name():
             empty(())
 
 
+def test_parameters_for_different_numbers_of_images_are_refused():
+    A = PER_IMAGE @ Blur(random_tensor(2, 1, 3, 3), (1, 4, 5), padding="zero")
+    for use in (A.norm, lambda: A(random_tensor(3, 1, 4, 5)), lambda: A.adjoint(random_tensor(2, 1, 4, 5))):
+        with pytest.raises(ShapeError, match="Compose has parameters for 2 and for 3 images: give each of them"):
+            use()
+
+
 def test_real_and_complex_operators_do_not_mix_silently():
     real = FromFunctions(_same, _same, (1, 4, 5), (1, 4, 5), image_field="real", measurement_field="real")
     with pytest.raises(ArgumentError, match="a complex multiple of FromFunctions, which is real"):

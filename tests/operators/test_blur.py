@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage, signal
 
 from tests.support.reference import field, needs_reference, stored
@@ -83,6 +85,21 @@ def test_both_methods_are_one_operator_and_its_adjoint(taps, space, padding):
     assert (fft.direct, direct.direct) == (False, True)
     torch.testing.assert_close(fft.to_matrix(), direct.to_matrix(), rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(fft.H.to_matrix(), direct.to_matrix().mH, rtol=1e-10, atol=1e-10)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(data=st.data(), dimensions=st.sampled_from([2, 3]))
+def test_any_kernel_that_fits_any_image(data, dimensions):
+    """O2 and beyond: every size from one pixel to that of the image, for every border and both methods."""
+    space = data.draw(st.tuples(*[st.integers(2, 5)] * dimensions))
+    taps = tuple(data.draw(st.integers(1, size)) for size in space)
+    padding = data.draw(st.sampled_from(["valid", *NUMPY_BORDERS]))
+    method = data.draw(st.sampled_from(["auto", "fft", "direct"]))
+    image, kernel = random_tensor(1, 1, *space), random_tensor(1, 1, *taps, seed=1)
+    A = Blur(kernel, (1, *space), padding=padding, method=method)
+    expected = expected_blur(image[0, 0].numpy(), kernel[0, 0].numpy(), padding)
+    torch.testing.assert_close(A(image)[0, 0], torch.from_numpy(expected), rtol=1e-10, atol=1e-10)
+    assert A.adjoint_error() < 1e-12
 
 
 @every_padding

@@ -4,6 +4,9 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
 from torch.nn import functional
 
 from tests.support.reference import field, needs_reference, stored
@@ -47,6 +50,27 @@ def test_any_filter_equals_blur_then_stride(factor, taps):
     torch.testing.assert_close(A.adjoint(coarse), B.adjoint(spread), rtol=1e-10, atol=1e-10)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    factor=st.integers(2, 5),
+    coarse=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    taps=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_any_filter_of_any_image(factor, coarse, taps):
+    """Also filters that are wider than the image, which wrap around it more than once."""
+    height, width = (factor * size for size in coarse)
+    kernel, image = random_tensor(1, 1, *taps), random_tensor(1, 1, height, width, seed=1)
+    A = Downsample(factor, (1, height, width), kernel)
+    wrapped = torch.zeros(1, 1, height, width, dtype=torch.float64)
+    for i, j in _positions(kernel):
+        wrapped[0, 0, (i - taps[0] // 2) % height, (j - taps[1] // 2) % width] += kernel[0, 0, i, j]
+    product = torch.fft.fft2(wrapped) * torch.fft.fft2(image)
+    expected = torch.fft.ifft2(product).real[..., ::factor, ::factor]
+    torch.testing.assert_close(A(image), expected, rtol=1e-10, atol=1e-10)
+    assert A.adjoint_error() < 1e-12
+    torch.testing.assert_close(A.norm(), torch.linalg.matrix_norm(A.to_matrix(), ord=2), rtol=1e-10, atol=1e-10)
+
+
 @every_factor
 def test_box_is_the_mean_of_each_block(factor):
     image = random_tensor(2, 3, 2 * factor, 3 * factor)
@@ -81,6 +105,14 @@ def test_gaussian_taps_have_half_an_output_pixel_as_deviation():
     ratio = taps[0] / taps[7]
     assert ratio.item() == pytest.approx(math.exp(-2 * (7.5**2 - 0.5**2) / 16), rel=1e-4)
     assert taps.shape == (16,)
+
+
+@every_factor
+def test_sinc_taps_are_those_of_the_window_method_of_kaiser(factor):
+    """The cutoff is half the coarse sampling rate, the transition that of Karras et al.; here with SciPy's formulas."""
+    expected = signal.firwin(4 * factor, 1 / factor, width=2 * (2 - math.sqrt(2)) / factor)
+    taps = antialiasing_filter("sinc", factor)[0, 0].sum(0).double()
+    torch.testing.assert_close(taps, torch.from_numpy(expected), rtol=1e-5, atol=1e-7)
 
 
 @every_factor

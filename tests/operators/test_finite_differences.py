@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.support.tensors import random_tensor
+from wellposed.core.errors import ShapeError
 from wellposed.operators import FiniteDifferences
 
 
@@ -26,6 +27,11 @@ def test_gram_is_the_neumann_laplacian():
     line = torch.tensor([[2.0, -1, 0], [-1, 2, -1], [0, -1, 2]]) - torch.diag(torch.tensor([1.0, 0, 1]))
     expected = torch.kron(torch.eye(3), line) + torch.kron(line, torch.eye(3))
     torch.testing.assert_close(FiniteDifferences((1, 3, 3)).gram.to_matrix()[0], expected)
+
+
+def test_images_without_space_are_refused():
+    with pytest.raises(ShapeError, match=r"channels and space, got \(4,\)"):
+        FiniteDifferences((4,))
 
 
 @pytest.mark.parametrize("space", [(6, 9), (1, 4), (2, 3, 5)], ids=str)

@@ -14,3 +14,8 @@ def test_identity_takes_images_of_any_size_and_of_a_given_one():
         Identity()(image[0])
     with pytest.raises(ShapeError, match=r"of shape \(B, 1, 4, 5\), got \(2, 3, 4, 5\)"):
         Identity((1, 4, 5))(image)
+
+
+def test_shapes_may_be_lists():
+    assert Identity([3, 4, 5]).image_shape == (3, 4, 5)
+    assert Identity([3, 4, 5])(random_tensor(1, 3, 4, 5)).shape == (1, 3, 4, 5)

@@ -68,6 +68,7 @@ def test_where_there_is_no_pseudo_inverse_the_adjoint_is_the_naive_reconstructio
 
 
 def test_a_perfect_reconstruction_has_infinite_psnr_which_json_calls_null():
+    """O19: not 80 dB, nor any other number that was made up."""
     x = image()
     result = evaluate("denoise-easy", [x], lambda _y, _physics: x)
     assert (result.rows[0].psnr, result.rows[0].ssim) == (math.inf, 1)

@@ -23,9 +23,11 @@ def checked_device(name: str) -> torch.device:
     import torch
 
     try:
-        return torch.ones(1, device=name).add(1).cpu().new_empty(0, device=name).device
+        device = torch.device(name)
+        torch.ones(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise DeviceError(f"there is no device {name!r} here: {', '.join(_devices())} can be used.") from error
+    return device
 
 
 def _devices() -> list[str]:

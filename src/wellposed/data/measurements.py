@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from wellposed import noise, operators
@@ -82,15 +82,9 @@ def save_measurements(path: str | Path, y: Tree, physics: Physics) -> None:
         **{part: to_config(values[part], tensors, path=part) for part in _PARTS},
         "complex128": [name for name, tensor in tensors.items() if tensor.dtype == torch.complex128],
     }
+    stored = {name: _storable(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        try:
-            save_file(
-                {name: _storable(tensor) for name, tensor in tensors.items()},
-                temporary,
-                metadata={"wellposed": json.dumps(description)},
-            )
-        except SafetensorError as error:
-            raise OSError(f"{path} cannot be written: {error}") from error
+        temporary.write_bytes(save(stored, metadata={"wellposed": json.dumps(description)}))
 
 
 def load_measurements(

@@ -41,8 +41,8 @@ class Operator(Parametrised, ABC):
 
     def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
         super().__init__()
-        self.image_shape = image_shape
-        self.measurement_shape = measurement_shape
+        self.image_shape = tuple(image_shape)
+        self.measurement_shape = tuple(measurement_shape)
         self.register_buffer("_marker", torch.empty(0), persistent=False)
 
     @abstractmethod
@@ -69,8 +69,20 @@ class Operator(Parametrised, ABC):
 
     @property
     def parameter_batch(self) -> int:
-        """The number of images that the parameters are for; 1 when every image shares them."""
-        return max([1, *(value.shape[0] for value in self.params.values() if value.ndim)])
+        """The number of images that the parameters are for; 1 when every image shares them.
+
+        Raises
+        ------
+        ShapeError
+            If two parameters are for different numbers of images.
+        """
+        batches = sorted({value.shape[0] for value in self.params.values() if value.ndim} | {1})
+        if len(batches) > 2:
+            raise ShapeError(
+                f"{type(self).__name__} has parameters for {' and for '.join(map(str, batches[1:]))} images: "
+                "give each of them one value, or as many as the others have."
+            )
+        return batches[-1]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wellposed.core.errors import ShapeError
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["FiniteDifferences"]
@@ -23,6 +24,11 @@ class FiniteDifferences(LinearOperator):
     ----------
     image_shape : tuple of int, (C, H, W) or (C, D, H, W)
 
+    Raises
+    ------
+    ShapeError
+        If the images have no axis of space.
+
     Notes
     -----
     :math:`D^T D` is the Laplacian with Neumann borders, so that :math:`\|D\|^2 = \sum_a 4 \cos^2(\pi / 2 n_a)`.
@@ -38,6 +44,8 @@ class FiniteDifferences(LinearOperator):
 
     def __init__(self, image_shape: tuple[int, ...]) -> None:
         image_shape = tuple(image_shape)
+        if len(image_shape) < 2:
+            raise ShapeError(f"FiniteDifferences expects an image shape with channels and space, got {image_shape}.")
         super().__init__(image_shape, (len(image_shape) - 1, *image_shape))
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -29,22 +30,27 @@ class LeastSquares:
     operator: LinearOperator
     y: Tree
 
-    def value(self, x: Tree) -> Tensor:
+    def value(self, x: Tensor) -> Tensor:
         """Return f of each image, shape (B,)."""
         return norm(tree_map(torch.sub, self.operator(x), self.y)).square() / 2
 
-    def gradient(self, x: Tree) -> Tree:
+    def gradient(self, x: Tensor) -> Tensor:
         """Return A^H (A x - y)."""
-        return tree_map(torch.sub, self.operator.gram(x), self.backprojection)
+        return self.operator.gram(x) - self.backprojection
 
     @cached_property
-    def backprojection(self) -> Tree:
+    def backprojection(self) -> Tensor:
         """The adjoint of the measurements, A^H y."""
-        return self.operator.adjoint(self.y)
+        return cast("Tensor", self.operator.adjoint(self.y))
 
-    def prox(self, z: Tree, gamma: float | Tensor) -> Tree:
+    def prox(self, z: Tensor, gamma: float | Tensor) -> Tensor:
         """Return the minimiser of gamma f(x) + 1/2 ||x - z||^2."""
-        return self.operator.prox(z, self.y, gamma)
+        return cast("Tensor", self.operator.prox(z, self.y, gamma))
+
+    @cached_property
+    def operator_norm(self) -> Tensor:
+        """The norm of the operator, shape (1,) or (B,)."""
+        return self.operator.norm()
 
     def lipschitz(self) -> Tensor:
         """Return a Lipschitz constant of the gradient, shape (1,) or (B,).
@@ -52,4 +58,4 @@ class LeastSquares:
         It is the squared norm of the operator, and a little more where that is iterated, as then it comes from below.
         """
         margin = 1 if self.operator.has_closed_form("norm") else 1 + 2e-3
-        return margin * self.operator.norm().square()
+        return margin * self.operator_norm.square()

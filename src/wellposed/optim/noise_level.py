@@ -29,8 +29,9 @@ def noise_levels(y: Tree, physics: Physics) -> NoiseLevels:
     r"""Estimate how strong the noise n and its backprojection :math:`A^H n` are in each image.
 
     The noise has the standard deviation that the noise model gives around the measurements themselves, and one fixed
-    draw of it, the same for every image, is sent back through the adjoint. The second level is the scale of the random part of the gradient of a
-    least squares data term, hence of the weight that keeps a regularised image from following the noise.
+    draw of it, the same for every image, is sent back through the adjoint. The second level is the scale of the random
+    part of the gradient of a least squares data term, hence of the weight that keeps a regularised image from following
+    the noise.
 
     Parameters
     ----------

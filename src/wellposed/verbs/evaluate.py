@@ -62,7 +62,18 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One image measured and recovered: the tensors behind a `Score`."""
+    """One image measured and recovered: the tensors behind a `Score`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (1, C, H, W)
+        The truth, fitted to the task.
+    y : Tensor, shape (1, ...)
+    physics : Physics
+    naive, x_hat : Tensor, shape (1, C, H, W)
+        The naive reconstruction, and that of the method.
+    score : Score
+    """
 
     x: Tensor
     y: Tensor

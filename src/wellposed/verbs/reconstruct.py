@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError, SolverError
+from wellposed.core.errors import ArgumentError, SolverError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.tree import Tree, norm, tree_leaves
+from wellposed.operators import LinearOperator
 from wellposed.optim import (
     LeastSquares,
     PrimalDual,
@@ -38,17 +39,21 @@ _LEAST_NOISE = 1e-4
 
 
 def _adjoint(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
-    return physics.A_adjoint(y)  # type: ignore[return-value]
+    return physics.A_adjoint(y)
 
 
 def _pseudo_inverse(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
-    return physics.A_dagger(y)  # type: ignore[return-value]
+    return physics.A_dagger(y)
 
 
 def _total_variation(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
     """Minimise 1/2 ||A x - y||^2 + weight TV(x), with the weight that the noise calls for."""
-    data = LeastSquares(physics.operator, y)  # type: ignore[arg-type]
-    start = smooth_start(y, data.operator)
+    if not isinstance(physics.operator, LinearOperator):
+        raise UnsupportedError(
+            f"total variation needs a linear operator, and {type(physics.operator).__name__} is not."
+        )
+    data = LeastSquares(physics.operator, y)
+    start = smooth_start(data)
     problem = RegularisedProblem(data, TotalVariation(tuple(start.shape[1:])), _tv_weight(data, physics))
     method = PrimalDual(max_steps=_TV_STEPS)
     solution = run(
@@ -62,7 +67,7 @@ def _total_variation(y: Tree, physics: Physics, callback: Progress | None) -> Te
         raise SolverError(solution.status.value)
     if solution.status is Status.max_steps:
         logger.info("total variation: relative change %s after %d steps", solution.state.change.tolist(), _TV_STEPS)
-    return solution.value  # type: ignore[return-value]
+    return solution.state.x
 
 
 def _tv_weight(data: LeastSquares, physics: Physics) -> Tensor:
@@ -73,7 +78,7 @@ def _tv_weight(data: LeastSquares, physics: Physics) -> Tensor:
     little weight that chooses among the images that explain them.
     """
     measurements, image = noise_levels(data.y, physics)
-    spread = data.operator.norm() * measurements / torch.where(image > 0, image, 1)
+    spread = data.operator_norm * measurements / torch.where(image > 0, image, 1)
     pixels = data.backprojection[0].numel()
     return torch.maximum(image * spread.pow(0.3), _LEAST_NOISE * norm(data.backprojection) / pixels**0.5)
 
@@ -129,7 +134,9 @@ def reconstruct(
     True
     """
     if not all(bool(torch.isfinite(leaf).all()) for leaf in tree_leaves(y)):
-        raise ArgumentError("the measurements hold NaN or infinity: mask them out, or set them to zero in y and in the mask.")
+        raise ArgumentError(
+            "the measurements hold NaN or infinity: give those entries a value, and a mask that leaves them out."
+        )
     if callable(method):
         return method(y, physics)
     return METHODS[check_name("method", method, METHODS)](y, physics, callback)
