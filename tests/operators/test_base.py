@@ -15,7 +15,7 @@ class Matrix(LinearOperator):
     def __init__(self, matrix):
         super().__init__((matrix.shape[-1],), (matrix.shape[-2],))
         self.register_parameter_tensor("matrix", matrix)
-        self.image_field = self.measurement_field = "complex" if matrix.is_complex() else "real"
+        self.image_field = self.measurement_field = "complex" if matrix.is_complex() else "any"
 
     def _forward(self, x):
         return times(self.matrix, x)
@@ -48,6 +48,11 @@ def test_the_adjoint_is_derived_from_the_forward(shape, dtype):
     y = random_tensor(2, shape[0], seed=1, dtype=dtype)
     torch.testing.assert_close(A.adjoint(y), times(matrix.mH, y))
     assert A.adjoint_error() < 1e-12
+
+
+def test_the_adjoint_of_a_real_matrix_takes_complex_measurements():
+    matrix, y = random_tensor(1, 3, 4), random_tensor(2, 3, dtype=torch.complex128)
+    torch.testing.assert_close(Matrix(matrix).adjoint(y), times(matrix.mT, y))
 
 
 def test_the_adjoint_between_real_images_and_complex_measurements_is_the_real_part():
