@@ -1,5 +1,6 @@
 """Imaging inverse problems in PyTorch: from measurements to images, and how sure they are.
 
+>>> import torch
 >>> import wellposed as wp
 >>> physics = wp.Physics(wp.operators.Identity((1, 8, 8)), wp.noise.Gaussian(0.05))
 >>> y = physics(torch.rand(1, 1, 8, 8))

@@ -25,7 +25,7 @@ def draw(noise, level, count=20_000, seed=0):
         (Laplace(0.1), stats.laplace(0.7, 0.1)),
         (Laplace(3.0), stats.laplace(0.7, 3.0)),
     ],
-    ids=repr,
+    ids=["gaussian", "wide gaussian", "uniform", "wide uniform", "laplace", "wide laplace"],
 )
 def test_distribution(noise, truth):
     assert stats.kstest(draw(noise, 0.7), truth.cdf).pvalue > ENOUGH

@@ -1,11 +1,11 @@
-"""The one place where a complex image becomes two real channels, for networks with real weights, and back."""
+"""The one place where complex numbers become real ones: two channels for networks with real weights, or a last axis."""
 
 import torch
 from torch import Tensor
 
 from wellposed.core.errors import DTypeError, ShapeError
 
-__all__ = ["channels_to_complex", "complex_to_channels", "real_dtype"]
+__all__ = ["channels_to_complex", "complex_to_channels", "real_dtype", "real_view"]
 
 
 def complex_to_channels(x: Tensor) -> Tensor:
@@ -41,3 +41,8 @@ def channels_to_complex(x: Tensor) -> Tensor:
 def real_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the real dtype of the same precision: float32 for complex64, float32 for float32."""
     return dtype.to_real()
+
+
+def real_view(x: Tensor) -> Tensor:
+    """Return the real and imaginary parts of a complex tensor along a new last axis."""
+    return torch.view_as_real(x.resolve_conj())

@@ -34,6 +34,8 @@ def to_config(value: Any, tensors: dict[str, Tensor], *, path: str) -> Any:
         return {"tensor": path}
     if isinstance(value, (tuple, list)):
         return [to_config(entry, tensors, path=f"{path}.{index}") for index, entry in enumerate(value)]
+    if isinstance(value, complex):
+        return {"complex": [value.real, value.imag]}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise UnsupportedError(f"{path} is a {type(value).__name__}, which cannot be written to a file.")
@@ -53,6 +55,8 @@ def from_config(config: Any, tensors: Mapping[str, Tensor], registry: Mapping[st
         return tuple(from_config(entry, tensors, registry) for entry in config)
     if not isinstance(config, dict):
         return config
+    if set(config) == {"complex"}:
+        return complex(*config["complex"])
     if set(config) == {"tensor"}:
         if config["tensor"] not in tensors:
             raise FormatError(f"the description names a tensor {config['tensor']!r} that the file does not hold.")

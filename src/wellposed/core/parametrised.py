@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from wellposed.core.complex_view import real_view
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_keywords
 
@@ -175,7 +176,7 @@ class Parametrised(nn.Module):
         def keep_complex(tensor: Tensor) -> Tensor:
             if not tensor.is_complex():
                 return fn(tensor)
-            parts = fn(torch.view_as_real(tensor))
+            parts = fn(real_view(tensor))
             return tensor.to(parts.dtype) if parts.is_complex() else torch.view_as_complex(parts)
 
         return super()._apply(keep_complex, recurse)

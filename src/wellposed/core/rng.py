@@ -9,6 +9,8 @@ import hashlib
 import torch
 from torch import Tensor
 
+from wellposed.core.complex_view import real_view
+
 __all__ = ["exponential_like", "normal_like", "streams", "uniform_like"]
 
 
@@ -22,7 +24,7 @@ def normal_like(like: Tensor, generator: torch.Generator | None = None) -> Tenso
     Complex ones have independent real and imaginary parts, each of variance one.
     """
     if like.is_complex():
-        return torch.view_as_complex(normal_like(torch.view_as_real(like), generator))
+        return torch.view_as_complex(normal_like(real_view(like), generator))
     device = _draw_device(like, generator)
     return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
 

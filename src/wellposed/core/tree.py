@@ -11,6 +11,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from wellposed.core.complex_view import real_view
+
 __all__ = ["Tree", "inner", "norm", "per_image", "tree_leaves", "tree_map"]
 
 Tree: TypeAlias = Tensor | tuple["Tree", ...]
@@ -46,7 +48,7 @@ def norm(u: Tree) -> Tensor:
 
 def _real_rows(leaf: Tensor) -> Tensor:
     """Return each image as a row of real numbers, whose norms are computed much faster than those of complex ones."""
-    return (torch.view_as_real(leaf) if leaf.is_complex() else leaf).flatten(1)
+    return (real_view(leaf) if leaf.is_complex() else leaf).flatten(1)
 
 
 def per_image(value: Tensor, like: Tensor) -> Tensor:

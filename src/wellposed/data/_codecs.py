@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from wellposed.core.errors import FormatError, ShapeError, UnsupportedError, WellposedError
@@ -234,7 +234,7 @@ def _single_picture(path: Path, image: Tensor, layouts: str) -> Array:
 def write_array(path: Path, image: Tensor) -> None:
     """Write npy, npz or safetensors, exactly; named arrays are called `image`."""
     if path.suffix.lower() == ".safetensors":
-        save_file({"image": image.contiguous()}, path)
+        path.write_bytes(save({"image": image.contiguous()}))
         return
     with path.open("wb") as file:
         if path.suffix.lower() == ".npz":

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from wellposed import noise, operators
-from wellposed.core.complex_view import real_dtype
+from wellposed.core.complex_view import real_dtype, real_view
 from wellposed.core.config import from_config, to_config
 from wellposed.core.errors import ArgumentError, FormatError, ShapeError, UnknownNameError
 from wellposed.core.files import atomic_path, existing_file
@@ -158,7 +158,7 @@ def _check_fit(y: Tree, physics: Physics) -> None:
 def _storable(tensor: Tensor) -> Tensor:
     """Return a contiguous copy of its own on the CPU; complex128, which safetensors lacks, as pairs of numbers."""
     copy = tensor.resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
-    return torch.view_as_real(copy) if copy.dtype == torch.complex128 else copy
+    return real_view(copy) if copy.dtype == torch.complex128 else copy
 
 
 def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:

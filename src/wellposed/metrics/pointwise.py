@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wellposed.core.complex_view import real_view
 from wellposed.metrics._pairs import check_pair, checked_range
 
 __all__ = ["mae", "mse", "nrmse", "psnr", "snr"]
@@ -145,7 +146,7 @@ def psnr(x_hat: Tensor, x: Tensor, *, data_range: Tensor | float) -> Tensor:
 
 
 def _mean_square(x: Tensor) -> Tensor:
-    numbers = torch.view_as_real(x) if x.is_complex() else x.unsqueeze(-1)
+    numbers = real_view(x) if x.is_complex() else x.unsqueeze(-1)
     return numbers.square().sum(-1).flatten(1).mean(1)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LinearOperator", "Operator"]
 
+_COLUMNS_AT_ONCE = 256
+
 
 class Operator(Parametrised, ABC):
     """A deterministic map from images to measurements, `y = A(x)`.
@@ -293,13 +295,24 @@ class LinearOperator(Operator):
 
         Images and measurements are flattened in C order, the parts of a tuple one after the other.
         """
-        image = self.zero_image()
-        columns = []
-        for leaf_index, leaf in enumerate(tree_leaves(image)):
-            for entry in range(leaf[0].numel()):
-                unit = _replace_leaf(image, leaf_index, _unit_like(leaf, entry))
-                columns.append(torch.cat([part.flatten(1) for part in tree_leaves(self._forward(unit))], dim=1))
-        return torch.stack(columns, dim=-1)
+        leaves = tree_leaves(self.zero_image(batch=1))
+        blocks = []
+        for index, leaf in enumerate(leaves):
+            units = torch.eye(leaf.numel(), dtype=leaf.dtype, device=leaf.device).view(-1, *leaf.shape[1:])
+            blocks += [self._columns(index, part) for part in units.split(_COLUMNS_AT_ONCE)]
+        return torch.cat(blocks, dim=-1)
+
+    def _columns(self, index: int, units: Tensor) -> Tensor:
+        """Return the columns (P, m, k) of the dense matrix for k unit images in one part of the image."""
+
+        def measure(images: Tensor) -> Tensor:
+            image = _replace_leaf(self.zero_image(batch=len(images)), index, images)
+            return torch.cat([part.flatten(1) for part in tree_leaves(self._forward(image))], dim=1)
+
+        batch = self.parameter_batch
+        if batch == 1:
+            return measure(units).mT[None]
+        return torch.stack([measure(unit.expand(batch, *unit.shape)) for unit in units], dim=-1)
 
     @torch.no_grad()
     def adjoint_error(self, *, batch: int = 3, seed: int = 0) -> float:
@@ -348,12 +361,6 @@ class LinearOperator(Operator):
 
     def __neg__(self) -> Scaled:
         return self * -1.0
-
-
-def _unit_like(leaf: Tensor, entry: int) -> Tensor:
-    unit = torch.zeros_like(leaf).flatten(1)
-    unit[:, entry] = 1
-    return unit.view_as(leaf)
 
 
 def _replace_leaf(tree: Tree, index: int, value: Tensor) -> Tree:

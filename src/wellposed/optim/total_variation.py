@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wellposed.core.complex_view import real_view
 from wellposed.core.tree import per_image
 from wellposed.operators import FiniteDifferences
 
@@ -59,5 +60,5 @@ class TotalVariation:
 
 def _squared_lengths(u: Tensor) -> Tensor:
     """Return the squared length of the vector at each pixel, over directions and channels."""
-    squared = torch.view_as_real(u).square().sum(-1) if u.is_complex() else u.square()
+    squared = real_view(u).square().sum(-1) if u.is_complex() else u.square()
     return squared.sum(dim=(1, 2), keepdim=True)
