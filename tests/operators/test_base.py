@@ -129,9 +129,9 @@ class TestWhatIsDerivedFromParameters:
     def counted(monkeypatch):
         calls = []
 
-        def transfer_function(kernel, space):
+        def transfer_function(kernel, space, origin):
             calls.append(kernel)
-            return original(kernel, space)
+            return original(kernel, space, origin)
 
         import wellposed.operators.blur as module
 

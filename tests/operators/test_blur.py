@@ -161,3 +161,15 @@ def test_equals_the_stored_output(padding, method):
     A = Blur(reference["kernel7"], (3, 64, 80), padding=padding, method=method)
     expected = reference[f"blur_{padding}.A"]
     assert (A(field(3, 64, 80)) - expected).norm() <= 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize("kernels", [1, 5])
+@pytest.mark.parametrize("padding", ["circular", "valid"])
+def test_a_batch_too_large_for_the_cache_goes_in_parts(monkeypatch, padding, kernels):
+    import wellposed.operators._spectra as module
+
+    A = Blur(random_tensor(kernels, 1, 3, 2, dtype=torch.float64), (2, 6, 5), padding=padding, method="fft")
+    x = random_tensor(5, 2, 6, 5, dtype=torch.float64)
+    whole = A(x)
+    monkeypatch.setattr(module, "_NUMBERS_IN_CACHE", 2 * 2 * 6 * 5)
+    torch.testing.assert_close(A(x), whole, rtol=0, atol=1e-15)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["differentiable_linear"]
+__all__ = ["differentiable_linear", "is_recorded"]
 
 LinearMap = Callable[[Tensor], Tensor]
 
@@ -25,6 +25,11 @@ def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> 
     x : Tensor, shape (B, ...)
     """
     return _LinearBridge.apply(forward, adjoint, x)
+
+
+def is_recorded(tensor: Tensor) -> bool:
+    """Tell whether a graph or a transform of `torch.func` follows a tensor, so that its values may be needed later."""
+    return tensor.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
 
 
 class _LinearBridge(torch.autograd.Function):

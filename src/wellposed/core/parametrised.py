@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from wellposed.core.autograd import is_recorded
 from wellposed.core.complex_view import real_view
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_keywords
@@ -150,10 +151,7 @@ class Parametrised(nn.Module):
         Nothing is kept while a gradient is wanted, so that each backward pass has a graph of its own.
         """
         tensors = tuple(getattr(self, parameter) for parameter in parameters)
-        if any(
-            tensor.requires_grad or tensor.is_inference() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-            for tensor in tensors
-        ):
+        if any(is_recorded(tensor) or tensor.is_inference() for tensor in tensors):
             return compute()
         versions = tuple(tensor._version for tensor in tensors)
         kept = self._derived.get(name)

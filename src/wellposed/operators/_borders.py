@@ -1,9 +1,10 @@
 """How an image continues beyond its borders, and the exact transpose of that continuation.
 
-Each rule is a map from padded to original indices along each axis, so that padding is a gather and its transpose a
-scatter of sums, for any dtype and any order of derivative.
+Each rule is a map from padded to original indices along each axis, so that the transpose of padding is a scatter of
+sums, for any dtype and any order of derivative.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -19,8 +20,11 @@ Margins = list[tuple[int, int]]
 
 def extend(x: Tensor, margins: Margins, border: Border) -> Tensor:
     """Continue images (B, C, *space) beyond their borders."""
+    sides = [side for pair in reversed(margins) for side in pair]
     if border == "zero":
-        return functional.pad(x, [side for pair in reversed(margins) for side in pair])
+        return functional.pad(x, sides)
+    if border != "circular" or _once_around(margins, x.shape[2:]):
+        return functional.pad(x, sides, mode=border)
     for axis, (before, after) in enumerate(margins, start=2):
         x = x.index_select(axis, _sources(x.shape[axis], before, after, border, x.device))
     return x
@@ -38,6 +42,11 @@ def extend_adjoint(y: Tensor, margins: Margins, border: Border) -> Tensor:
             centre = centre.index_add(axis, beyond, outside)
         y = centre
     return y
+
+
+def _once_around(margins: Margins, sizes: Sequence[int]) -> bool:
+    """Tell whether no margin is larger than the image."""
+    return all(max(pair) <= size for pair, size in zip(margins, sizes, strict=True))
 
 
 def _sources(size: int, before: int, after: int, border: Border, device: torch.device) -> Tensor:

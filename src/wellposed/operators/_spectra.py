@@ -1,31 +1,51 @@
 """What operators that are diagonal in Fourier space share: transfer functions, and filtering by them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wellposed.core.autograd import is_recorded
+
 __all__ = ["diagonal_pinv", "fast_length", "filter_circular", "transfer_function"]
 
 
-def transfer_function(kernel: Tensor, space: Sequence[int]) -> Tensor:
-    """Return the half spectrum of a real kernel (B, C, *taps) centred at half its size, on a periodic grid."""
+_NUMBERS_IN_CACHE = 2**19
+
+
+def transfer_function(kernel: Tensor, space: Sequence[int], origin: Sequence[int]) -> Tensor:
+    """Return the half spectrum of a real kernel (B, C, *taps) on a periodic grid, with `origin` its tap at zero."""
     axes = tuple(range(2, kernel.ndim))
     margins = [size - taps for size, taps in zip(space, kernel.shape[2:], strict=True)]
     padded = functional.pad(kernel, [side for margin in reversed(margins) for side in (0, margin)])
-    return torch.fft.rfftn(padded.roll([-(taps // 2) for taps in kernel.shape[2:]], dims=axes), dim=axes)
+    return torch.fft.rfftn(padded.roll([-tap for tap in origin], dims=axes), dim=axes)
 
 
 def filter_circular(x: Tensor, spectrum: Tensor, grid: Sequence[int] | None = None) -> Tensor:
     """Multiply images (B, C, *space) by a half spectrum: a real filter, periodic on a grid of their size or larger.
 
-    The result has the size of the grid; images are continued by zeros up to there.
+    The result has the size of the grid; images are continued by zeros up to there. On a processor a large batch goes
+    through in parts that stay in its cache: fresh memory for the spectra of all would cost more than the transforms.
     """
     if x.is_complex():
         return torch.complex(filter_circular(x.real, spectrum, grid), filter_circular(x.imag, spectrum, grid))
-    axes, sizes = tuple(range(2, x.ndim)), tuple(x.shape[2:] if grid is None else grid)
-    return torch.fft.irfftn(torch.fft.rfftn(x, s=sizes, dim=axes) * spectrum, s=sizes, dim=axes)
+    sizes = tuple(x.shape[2:] if grid is None else grid)
+    if is_recorded(x) or is_recorded(spectrum):
+        return _filter(x, spectrum, sizes, torch.mul)
+    images = len(x) if x.device.type != "cpu" else max(1, _NUMBERS_IN_CACHE // x[0].numel())
+    if images >= len(x):
+        return _filter(x, spectrum, sizes, Tensor.mul_)
+    parts = x.split(images)
+    spectra = spectrum.split(images) if len(spectrum) > 1 else [spectrum] * len(parts)
+    return torch.cat([_filter(*pair, sizes, Tensor.mul_) for pair in zip(parts, spectra, strict=True)])
+
+
+def _filter(
+    x: Tensor, spectrum: Tensor, sizes: tuple[int, ...], multiply: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    axes = tuple(range(2, x.ndim))
+    return torch.fft.irfftn(multiply(torch.fft.rfftn(x, s=sizes, dim=axes), spectrum), s=sizes, dim=axes)
 
 
 def fast_length(size: int) -> int:

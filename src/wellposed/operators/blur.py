@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from torch import Tensor
-from torch.nn import functional
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
@@ -102,7 +101,7 @@ class Blur(LinearOperator):
             x = extend(x, self._margins(), self.padding)
         if self.direct:
             return convolve(x, self.kernel)
-        return self._unwrapped(filter_circular(x, self._spectrum(), self._grid()))
+        return _corner(filter_circular(x, self._spectrum(), self._grid()), self.measurement_shape[1:])
 
     def _adjoint(self, y: Tensor) -> Tensor:
         if self.padding == "circular" and not self.direct:
@@ -110,7 +109,7 @@ class Blur(LinearOperator):
         if self.direct:
             x = convolve_adjoint(y, self.kernel)
         else:
-            x = self._extended(filter_circular(self._wrapped(y), self._spectrum().conj(), self._grid()))
+            x = _corner(filter_circular(y, self._spectrum().conj(), self._grid()), self._extended_sizes())
         return x if self.padding == "valid" else extend_adjoint(x, self._margins(), self.padding)
 
     def has_closed_form(self, name: str) -> bool:
@@ -140,8 +139,14 @@ class Blur(LinearOperator):
         return filter_circular(right, 1 / (1 + gamma * spectrum.abs().square()))
 
     def _spectrum(self) -> Tensor:
-        """Return the transfer function on the FFT's grid, shape (B or 1, C or 1, H, W // 2 + 1), or with a depth."""
-        return self.derived("spectrum", ("kernel",), lambda: transfer_function(self.kernel, self._grid()))
+        """Return the transfer function on the grid of the FFT, shape (B or 1, C or 1, [D,] H, W // 2 + 1).
+
+        The kernel's origin is its centre where images are periodic; else its last tap, so that the part of the result
+        in which nothing has wrapped around begins at the first pixel.
+        """
+        taps = self.kernel.shape[2:]
+        origin = [tap // 2 if self.padding == "circular" else tap - 1 for tap in taps]
+        return self.derived("spectrum", ("kernel",), lambda: transfer_function(self.kernel, self._grid(), origin))
 
     def _margins(self) -> Margins:
         """Return how far the kernel reaches before and after its centre along each axis."""
@@ -158,22 +163,10 @@ class Blur(LinearOperator):
             return self.image_shape[1:]
         return tuple(fast_length(size) for size in self._extended_sizes())
 
-    def _unwrapped(self, full: Tensor) -> Tensor:
-        """Keep the part of the grid in which nothing has wrapped around."""
-        starts = (before for before, _ in self._margins())
-        return full[_window(starts, self.measurement_shape[1:])]
 
-    def _wrapped(self, y: Tensor) -> Tensor:
-        """Put measurements where `_unwrapped` took them from; the FFT continues them by zeros."""
-        return functional.pad(y, [side for before, _ in reversed(self._margins()) for side in (before, 0)])
-
-    def _extended(self, full: Tensor) -> Tensor:
-        return full[_window([0] * (full.ndim - 2), self._extended_sizes())]
-
-
-def _window(starts: Iterable[int], sizes: Iterable[int]) -> tuple[slice, ...]:
-    """Return the index of a window in space of tensors (B, C, *space)."""
-    return (slice(None), slice(None), *(slice(first, first + size) for first, size in zip(starts, sizes, strict=True)))
+def _corner(full: Tensor, sizes: Iterable[int]) -> Tensor:
+    """Return the first entries along each axis of space of tensors (B, C, *space)."""
+    return full[(slice(None), slice(None), *(slice(size) for size in sizes))]
 
 
 def _check_kernel(kernel: Tensor, image_shape: tuple[int, ...], padding: Padding) -> None:
