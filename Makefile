@@ -1,4 +1,4 @@
-# make demo | test | lint | bench [PEER=DIR] [ONLY=PREFIX] [ROUNDS=3] | docs | clean
+# make demo | test | lint | bench [PEER=DIR] [ONLY=PREFIX] [ROUNDS=3] | figures | docs | clean
 PYTHON ?= python3
 BIN := .venv/bin
 ROUNDS ?= 3
@@ -10,7 +10,7 @@ LINT = \
 	$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; failed=1; }
 
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench figures docs clean
 
 demo: .venv/.stamp
 	@$(BIN)/wellposed demo -o demo.png
@@ -26,6 +26,10 @@ lint: .venv/.stamp
 
 bench: .venv/.stamp
 	@$(BIN)/python -m benchmarks.run --rounds $(ROUNDS) $(if $(PEER),--peer $(PEER)) $(if $(ONLY),--only $(ONLY))
+
+# The picture and the table of the README.
+figures: .venv/.stamp
+	@$(BIN)/python -m benchmarks.demo
 
 docs: .venv/.stamp
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[docs]'

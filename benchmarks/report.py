@@ -13,8 +13,6 @@ __all__ = ["direction_entry", "merged", "read_json", "table", "with_table", "wri
 
 Results = dict[str, Any]
 
-_BEGIN, _END = "<!-- benchmark-table -->", "<!-- /benchmark-table -->"
-
 
 def direction_entry(ours: list[float], peer: list[float], peak_mib: float | None) -> Results:
     """Summarise one direction: the median over the rounds, the least and the most, and how many times faster we are.
@@ -79,19 +77,20 @@ def _circumstances(results: Results) -> str:
     )
 
 
-def with_table(page: str, rows: str) -> str:
-    """Return a page with the part between its markers replaced by `rows`.
+def with_table(page: str, name: str, rows: str) -> str:
+    """Return a page with the part between the markers `<!-- name -->` and `<!-- /name -->` replaced by `rows`.
 
     Raises
     ------
     ValueError
         If the page lacks a marker.
     """
-    head, begin, rest = page.partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
+    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, begin, rest = page.partition(opening)
+    _, end, tail = rest.partition(closing)
     if not (begin and end):
-        raise ValueError(f"the page needs the markers {_BEGIN} and {_END}, in this order.")
-    return f"{head}{_BEGIN}\n{rows}\n{_END}{tail}"
+        raise ValueError(f"the page needs the markers {opening} and {closing}, in this order.")
+    return f"{head}{opening}\n{rows}\n{closing}{tail}"
 
 
 def read_json(path: Path) -> Results:

@@ -38,7 +38,7 @@ def main() -> None:
     }
     results = merged(read_json(_RESULTS), now)
     write_whole(_RESULTS, json.dumps(results, indent=1) + "\n")
-    write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), table(results)))
+    write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), "benchmark-table", table(results)))
 
 
 def _options() -> argparse.Namespace:

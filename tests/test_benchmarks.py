@@ -60,15 +60,15 @@ def test_table_leaves_empty_what_was_not_measured():
 
 def test_table_replaces_only_what_is_between_the_markers():
     page = "before\n<!-- benchmark-table -->\nold\n<!-- /benchmark-table -->\nafter\n"
-    once = with_table(page, "new")
+    once = with_table(page, "benchmark-table", "new")
     assert once == "before\n<!-- benchmark-table -->\nnew\n<!-- /benchmark-table -->\nafter\n"
-    assert with_table(once, "new") == once
+    assert with_table(once, "benchmark-table", "new") == once
 
 
 @pytest.mark.parametrize("page", ["", "<!-- benchmark-table -->", "<!-- /benchmark-table --><!-- benchmark-table -->"])
 def test_page_without_markers_is_refused(page):
     with pytest.raises(ValueError, match="markers"):
-        with_table(page, "new")
+        with_table(page, "benchmark-table", "new")
 
 
 def test_results_survive_a_round_trip_and_a_missing_file_is_empty(tmp_path):

@@ -14,7 +14,7 @@ from wellposed.verbs.evaluate import Trial
 SUFFIXES = (".png", ".jpg", ".pdf", ".svg")
 
 _CELL = 2.4
-_DOTS_PER_INCH = 110
+_DOTS_PER_INCH = 90
 _TITLES = ("measured", "naive", "recovered", "truth")
 
 
