@@ -9,9 +9,10 @@ import torch
 
 from tests.support.tensors import assert_same, random_tensor, seeded
 from wellposed.core.errors import ArgumentError, KeywordError, ShapeError
-from wellposed.noise import Gaussian, NoNoise, PerPart, Poisson
+from wellposed.noise import Gaussian, NoNoise, PerPart, Poisson, PoissonGaussian
 from wellposed.operators import Blur, CartesianMRI, Downsample, Identity, Mask, Operator, Stack
-from wellposed.physics import Physics
+from wellposed.physics import Physics, as_physics
+from wellposed.verbs import reconstruct
 
 KERNEL = random_tensor(1, 1, 3, 3).abs().float()
 IMAGE = random_tensor(3, 1, 6, 6, seed=1).float()
@@ -206,3 +207,62 @@ def test_what_is_no_operator_or_no_noise_is_refused():
         Physics(Gaussian(0.1))
     with pytest.raises(ArgumentError, match="Physics expects a noise model, got float"):
         Physics(Identity(), 0.1)
+
+
+class Foreign:
+    """A physics as another library writes it."""
+
+    def __init__(self, scale, noise_model=None):
+        self.scale, self.noise_model = scale, noise_model
+
+    def A(self, x, **_):
+        return self.scale * x[..., ::2]
+
+    def A_adjoint(self, y, **_):
+        x = torch.zeros(*y.shape[:-1], 2 * y.shape[-1])
+        x[..., ::2] = self.scale * y
+        return x
+
+
+class Level:
+    def __init__(self, **levels):
+        vars(self).update(levels)
+
+
+LEVELS = [
+    ({}, NoNoise),
+    ({"sigma": 0.1}, Gaussian),
+    ({"gain": 0.2}, Poisson),
+    ({"sigma": 0.1, "gain": 0.2}, PoissonGaussian),
+]
+
+
+class TestPhysicsOfAnotherLibrary:
+    def test_it_is_wrapped(self):
+        y = torch.rand(2, 1, 3, 4)
+        physics = as_physics(Foreign(3.0), y)
+        assert physics.image_shape == (1, 3, 8)
+        assert physics.operator.adjoint_error() < 1e-6
+        assert physics.operator.norm().item() == pytest.approx(3, rel=1e-3)
+        torch.testing.assert_close(physics.A_adjoint(y), Foreign(3.0).A_adjoint(y))
+
+    def test_ours_is_itself(self):
+        physics = Physics(Identity())
+        assert as_physics(physics, torch.zeros(1, 1, 2, 2)) is physics
+
+    @pytest.mark.parametrize(("levels", "kind"), LEVELS)
+    def test_its_noise_is_read(self, levels, kind):
+        noise = as_physics(Foreign(1.0, Level(**levels)), torch.zeros(1, 1, 2, 2)).noise
+        assert type(noise) is kind
+        assert {name: value.item() for name, value in noise.params.items()} == pytest.approx(levels)
+
+    def test_reconstruct_takes_it(self):
+        x = torch.ones(1, 1, 8, 8)
+        foreign = Foreign(2.0, Level(sigma=0.01))
+        torch.testing.assert_close(reconstruct(foreign.A(x), foreign), x, atol=0.05, rtol=0)
+
+    def test_something_else_is_refused(self):
+        with pytest.raises(ArgumentError, match=r"expected a wellposed\.Physics"):
+            as_physics(object(), torch.zeros(1, 1, 2, 2))
+        with pytest.raises(ArgumentError, match="must be one tensor"):
+            as_physics(Foreign(1.0), (torch.zeros(1, 1, 2, 2),))

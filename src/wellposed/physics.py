@@ -11,10 +11,10 @@ from wellposed.core.errors import ArgumentError
 from wellposed.core.parametrised import Parametrised
 from wellposed.core.shapes import Shape
 from wellposed.core.tree import Tree
-from wellposed.noise import NoiseModel, NoNoise
-from wellposed.operators import LinearOperator, Operator
+from wellposed.noise import Gaussian, NoiseModel, NoNoise, Poisson, PoissonGaussian
+from wellposed.operators import FromFunctions, LinearOperator, Operator
 
-__all__ = ["Physics"]
+__all__ = ["Physics", "as_physics"]
 
 
 class Physics(Parametrised):
@@ -121,3 +121,40 @@ class Physics(Parametrised):
         if not isinstance(self.operator, LinearOperator):
             raise ArgumentError(f"{type(self.operator).__name__} is not linear: it has no adjoint.")
         return self.operator
+
+
+def as_physics(physics: Any, y: Tree) -> Physics:
+    """Return a physics of ours: `physics` itself, or one around the methods `A` and `A_adjoint` of another library's.
+
+    Parameters
+    ----------
+    physics : Physics, or an object with methods `A` and `A_adjoint` and perhaps a `noise_model` with `sigma` and `gain`
+    y : Tensor, shape (B, ...)
+        Its measurements, which tell the shapes.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither.
+    """
+    if isinstance(physics, Physics):
+        return physics
+    if not (callable(getattr(physics, "A", None)) and callable(getattr(physics, "A_adjoint", None))):
+        raise ArgumentError(
+            f"expected a wellposed.Physics, or an object with A and A_adjoint, got {type(physics).__name__}."
+        )
+    if not isinstance(y, Tensor):
+        raise ArgumentError(f"measurements of a {type(physics).__name__} must be one tensor, got {type(y).__name__}.")
+    image_shape = tuple(physics.A_adjoint(y).shape[1:])
+    operator = FromFunctions(physics.A, physics.A_adjoint, image_shape, tuple(y.shape[1:]))
+    return Physics(operator, _foreign_noise(getattr(physics, "noise_model", None)))
+
+
+def _foreign_noise(noise: Any) -> NoiseModel:
+    """Return the model with the same `sigma` and `gain`."""
+    if isinstance(noise, NoiseModel):
+        return noise
+    sigma, gain = getattr(noise, "sigma", None), getattr(noise, "gain", None)
+    if sigma is None:
+        return NoNoise() if gain is None else Poisson(gain)
+    return Gaussian(sigma) if gain is None else PoissonGaussian(gain, sigma)

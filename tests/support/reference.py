@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from safetensors.torch import load_file
@@ -15,9 +16,14 @@ def stored(name: str = "ram_and_physics.safetensors") -> dict[str, Tensor]:
     return load_file(FOLDER / name)
 
 
-def field(channels: int, height: int, width: int) -> Tensor:
-    """Return the test image on which the stored outputs were computed."""
-    spec = importlib.util.spec_from_file_location("deterministic", FOLDER / "deterministic.py")
+def reference_module(name: str) -> ModuleType:
+    """Import one of the scripts that made the stored outputs."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.field(channels, height, width)
+    return module
+
+
+def field(channels: int, height: int, width: int) -> Tensor:
+    """Return the test image on which the stored outputs were computed."""
+    return reference_module("deterministic").field(channels, height, width)

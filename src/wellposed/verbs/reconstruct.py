@@ -21,7 +21,7 @@ from wellposed.optim import (
     noise_levels,
     smooth_start,
 )
-from wellposed.physics import Physics
+from wellposed.physics import Physics, as_physics
 from wellposed.solvers import Status, run
 
 __all__ = ["METHODS", "Reconstructor", "reconstruct"]
@@ -101,7 +101,7 @@ def reconstruct(
     ----------
     y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
     physics : Physics
-        With a linear operator; how the measurements came about.
+        With a linear operator; how the measurements came about. One of DeepInverse will do.
     method : str or callable
         "tv" (total variation, its weight chosen from the noise level and the operator), "pinv" (pseudo-inverse),
         "adjoint", or any model called as `model(y, physics)`.
@@ -139,4 +139,4 @@ def reconstruct(
         )
     if callable(method):
         return method(y, physics)
-    return METHODS[check_name("method", method, METHODS)](y, physics, callback)
+    return METHODS[check_name("method", method, METHODS)](y, as_physics(physics, y), callback)
