@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from tests.support.tensors import assert_same, random_tensor, seeded
-from wellposed.core.errors import ArgumentError, KeywordError, ShapeError
+from wellposed.core.errors import ArgumentError, KeywordError, ShapeError, SolverError, UnknownNameError
 from wellposed.noise import Gaussian, NoNoise, PerPart, Poisson, PoissonGaussian
 from wellposed.operators import Blur, CartesianMRI, Downsample, Identity, Mask, Operator, Stack
 from wellposed.physics import Physics, as_physics
+from wellposed.solvers import CG, LSMR
 from wellposed.verbs import reconstruct
 
 KERNEL = random_tensor(1, 1, 3, 3).abs().float()
@@ -23,6 +24,10 @@ class Square(Operator):
 
     def _forward(self, x):
         return x.square()
+
+
+def blurred_valid():
+    return Physics(Blur(KERNEL.double(), (1, 6, 6)))
 
 
 def blurred(sigma=0.1):
@@ -207,6 +212,45 @@ def test_what_is_no_operator_or_no_noise_is_refused():
         Physics(Gaussian(0.1))
     with pytest.raises(ArgumentError, match="Physics expects a noise model, got float"):
         Physics(Identity(), 0.1)
+
+
+class TestOptionsOfDeepInverse:
+    """`solver`, `max_iter` and `tol` are honoured, one by one."""
+
+    Y = random_tensor(2, 1, 4, 4, seed=2)
+    PHYSICS = blurred_valid()
+
+    @pytest.mark.parametrize("solver", ["CG", "lsqr", "minres", "BiCGStab", LSMR()])
+    def test_every_solver_gives_the_same_answer(self, solver):
+        z = random_tensor(2, 1, 6, 6, seed=3)
+        expected = self.PHYSICS.operator.prox(z, self.Y, 0.7, solver=CG(tolerance=1e-12))
+        torch.testing.assert_close(self.PHYSICS.prox_l2(z, self.Y, 0.7, solver=solver, tol=1e-12), expected)
+
+    def test_the_budget_counts(self):
+        with pytest.raises(SolverError, match="max_steps"):
+            self.PHYSICS.A_dagger(self.Y, max_iter=1)
+        with pytest.raises(SolverError, match="max_steps"):
+            self.PHYSICS.A_dagger(self.Y, solver="lsqr", max_iter=3, tol=1e-14)
+        loose = self.PHYSICS.A_dagger(self.Y, solver="lsqr", tol=0.3)
+        assert (loose - self.PHYSICS.A_dagger(self.Y)).norm() > 1e-3
+
+    def test_an_unknown_solver_is_told(self):
+        with pytest.raises(UnknownNameError, match="did you mean 'lsqr'"):
+            self.PHYSICS.A_dagger(self.Y, solver="lsq")
+
+    def test_gamma_may_have_the_axes_of_images(self):
+        gamma = torch.tensor([0.5, 2.0], dtype=torch.float64)
+        z = random_tensor(2, 1, 6, 6, seed=5)
+        torch.testing.assert_close(
+            self.PHYSICS.prox_l2(z, self.Y, gamma.view(2, 1, 1, 1)), self.PHYSICS.prox_l2(z, self.Y, gamma)
+        )
+
+    def test_vjp_and_outer_gram(self):
+        x = random_tensor(2, 1, 6, 6, seed=4)
+        _, pull_back = torch.func.vjp(self.PHYSICS.A, x)
+        torch.testing.assert_close(self.PHYSICS.A_vjp(x, self.Y), pull_back(self.Y)[0])
+        outer = self.PHYSICS.operator.to_matrix() @ self.PHYSICS.operator.to_matrix().mT
+        torch.testing.assert_close(self.PHYSICS.A_A_adjoint(self.Y).flatten(1), self.Y.flatten(1) @ outer[0].mT)
 
 
 class Foreign:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
+from wellposed.core.names import check_name
 from wellposed.core.parametrised import Parametrised
 from wellposed.core.shapes import Shape
 from wellposed.core.tree import Tree
 from wellposed.noise import Gaussian, NoiseModel, NoNoise, Poisson, PoissonGaussian
 from wellposed.operators import FromFunctions, LinearOperator, Operator
+from wellposed.solvers import SOLVERS, LinearSolver
 
 __all__ = ["Physics", "as_physics"]
 
@@ -31,8 +34,8 @@ class Physics(Parametrised):
 
     Notes
     -----
-    For models written for DeepInverse, `A`, `A_adjoint`, `A_dagger`, `A_adjoint_A`, `prox_l2`, `noise_model` and
-    `img_size` answer under the names and with the meaning that they have there.
+    For models written for DeepInverse, `A`, `A_adjoint`, `A_vjp`, `A_dagger`, `A_adjoint_A`, `A_A_adjoint`, `prox_l2`,
+    `noise_model` and `img_size` answer under the names and with the meaning that they have there.
 
     Examples
     --------
@@ -105,22 +108,55 @@ class Physics(Parametrised):
         """Return the adjoint of the operator applied to measurements."""
         return self._linear().adjoint(y, **params)
 
-    def A_dagger(self, y: Tree, **params: Tensor | float) -> Tensor:  # noqa: N802
-        """Return the pseudo-inverse of the operator applied to measurements."""
-        return self._linear().with_params(**params).pinv(y)
+    def A_A_adjoint(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
+        """Return the operator applied to the adjoint of measurements."""
+        operator = self._linear().with_params(**params)
+        return operator(operator.adjoint(y))
+
+    def A_vjp(self, x: Tree, v: Tree, **params: Tensor | float) -> Tensor:  # noqa: ARG002, N802
+        """Return the derivative of the operator at x, transposed, applied to v: that of a linear one is its adjoint."""
+        return self.A_adjoint(v, **params)
+
+    def A_dagger(self, y: Tree, **options: Any) -> Tensor:  # noqa: N802
+        """Return the pseudo-inverse of the operator applied to measurements.
+
+        Besides parameters it takes `solver` ("CG", "lsqr", "minres", "BiCGStab" or one of `wellposed.solvers`),
+        `max_iter` and `tol`; without them the operator chooses.
+        """
+        solver, params = _solver_and_params(options)
+        return self._linear().with_params(**params).pinv(y, solver=solver)
 
     def A_adjoint_A(self, x: Tensor, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the normal operator applied to an image."""
         return self._linear().with_params(**params).gram(x)
 
-    def prox_l2(self, z: Tensor, y: Tree, gamma: float | Tensor, **params: Tensor | float) -> Tensor:
-        """Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x."""
-        return self._linear().with_params(**params).prox(z, y, gamma)
+    def prox_l2(self, z: Tensor, y: Tree, gamma: float | Tensor, **options: Any) -> Tensor:
+        """Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x; options as in `A_dagger`.
+
+        A gamma of shape (B, 1, ..., 1) is one number per image, as in DeepInverse.
+        """
+        solver, params = _solver_and_params(options)
+        if isinstance(gamma, Tensor) and gamma.ndim > 1 and gamma.numel() == gamma.shape[0]:
+            gamma = gamma.flatten()
+        return self._linear().with_params(**params).prox(z, y, gamma, solver=solver)
 
     def _linear(self) -> Any:
         if not isinstance(self.operator, LinearOperator):
             raise ArgumentError(f"{type(self.operator).__name__} is not linear: it has no adjoint.")
         return self.operator
+
+
+def _solver_and_params(options: dict[str, Any]) -> tuple[LinearSolver | None, dict[str, Any]]:
+    """Split what DeepInverse's names take: how to solve, and physical parameters."""
+    params = {name: value for name, value in options.items() if name not in ("solver", "max_iter", "tol", "verbose")}
+    if not options.keys() & {"solver", "max_iter", "tol"}:
+        return None, params
+    solver: Any = options.get("solver") or "CG"
+    if isinstance(solver, str):
+        by_name = {name.lower(): kind for name, kind in SOLVERS.items()}
+        solver = by_name[check_name("solver", solver.lower(), by_name)]()
+    settings = {"max_steps": options.get("max_iter"), "tolerance": options.get("tol")}
+    return replace(solver, **{name: value for name, value in settings.items() if value is not None}), params
 
 
 def as_physics(physics: Any, y: Tree) -> Physics:
