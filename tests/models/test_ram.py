@@ -1,11 +1,14 @@
 """RAM against the published network's outputs, and what must hold whatever its weights."""
 
+import json
+
 import pytest
 import torch
 
 import wellposed as wp
-from tests.support.reference import field, needs_reference, reference_module, stored
-from wellposed.core.errors import ShapeError, UnknownNameError, UnsupportedError
+from tests.support.reference import FOLDER, field, needs_reference, reference_module, stored
+from wellposed.core.errors import FormatError, ShapeError, UnknownNameError, UnsupportedError
+from wellposed.models import load_weights
 from wellposed.models.ram import RAM
 
 NOISE = wp.noise.Gaussian(0.05)
@@ -20,7 +23,7 @@ def relative(value, truth):
 def published():
     """The base model with the weights on which the published network's outputs were recorded."""
     model = RAM().eval()
-    reference_module("deterministic").fill_(model.trunk, gain=0.6)
+    reference_module("deterministic").fill_(model, gain=0.6)
     return model.requires_grad_(requires_grad=False)
 
 
@@ -32,6 +35,23 @@ def small():
 
 def test_the_base_has_the_published_size():
     assert sum(value.numel() for value in RAM().parameters()) == 35_618_813
+
+
+@needs_reference
+def test_the_layout_is_the_published_one():
+    keys = dict(json.loads((FOLDER / "state_dict_keys.json").read_text())["ram"])
+    assert {name: list(value.shape) for name, value in RAM().state_dict().items()} == keys
+
+
+def test_published_files_load(tmp_path):
+    """A file of the published layout, as `torch.save` makes it; one of another size is refused and changes nothing."""
+    torch.manual_seed(0)
+    source, target = RAM("small"), RAM("small")
+    torch.save({"state_dict": source.state_dict()}, tmp_path / "ram.pth.tar")
+    load_weights(target, tmp_path / "ram.pth.tar")
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+    with pytest.raises(FormatError, match=r"does not fit RAM: m_head\.conv0\.weight is \(32, 3, 3, 3\) where"):
+        load_weights(RAM(), tmp_path / "ram.pth.tar")
 
 
 CASES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels, real_view
 from wellposed.core.errors import ShapeError, UnsupportedError
@@ -30,7 +30,7 @@ _DIM = 5 * _LEAST_SIGMA
 _EPSILON = 1e-4
 
 
-class RAM(nn.Module):
+class RAM(Trunk):
     r"""Recover an image from the measurements of any linear physics, in one pass.
 
     A proximal step blends the backprojection :math:`A^H y` with the measurements,
@@ -67,11 +67,10 @@ class RAM(nn.Module):
     """
 
     def __init__(self, size: Literal["base", "small"] = "base", *, proximal: bool = True, krylov: bool = True) -> None:
-        super().__init__()
-        self.size = check_name("size of RAM", size, _WIDTHS)
+        super().__init__(_WIDTHS[check_name("size of RAM", size, _WIDTHS)], krylov=krylov)
+        self.size = size
         self.proximal = proximal
         self.krylov = krylov
-        self.trunk = Trunk(_WIDTHS[size], krylov=krylov)
 
     def forward(
         self, y: Tree, physics: Physics, *, sigma: float | Tensor | None = None, gain: float | Tensor | None = None
@@ -109,7 +108,7 @@ class RAM(nn.Module):
         gain_map = as_map(level_of(physics.noise, "gain", gain), back) / per_image(scale, back)  # type: ignore[arg-type]
         sigma_map, gain_map = sigma_map.clamp_min(_LEAST_SIGMA), gain_map.clamp_min(_LEAST_GAIN)
         guess = self._guess(y, back, operator, per_image_level(sigma_map))  # type: ignore[arg-type]
-        return per_image(scale, guess) * self._refine(guess, back, operator, sigma_map, gain_map)  # type: ignore[arg-type]
+        return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)  # type: ignore[arg-type]
 
     def denoise(self, x: Tensor, *, sigma: float | Tensor = 0.0, gain: float | Tensor = 0.0) -> Tensor:
         """Remove Poisson and Gaussian noise from an image, shape (B, C, H, W)."""
@@ -120,10 +119,10 @@ class RAM(nn.Module):
         if not self.proximal:
             return back
         ratio = _mean_size(y) / (sigma + _EPSILON)
-        gamma = self.trunk.fact_realign / (_EPSILON + 1 / ratio)
+        gamma = self.fact_realign / (_EPSILON + 1 / ratio)
         return operator.prox(back, y, gamma.clamp_min(1e-8))  # type: ignore[return-value]
 
-    def _refine(
+    def _padded_pass(
         self, guess: Tensor, back: Tensor, operator: LinearOperator, sigma_map: Tensor, gain_map: Tensor
     ) -> Tensor:
         """Pad to what the network needs, let it work, and crop."""
@@ -133,12 +132,13 @@ class RAM(nn.Module):
             padded = (size[0] + padding[0], size[1] + padding[1])
             crop = Crop((guess.shape[1], *padded), corner=padding, size=size).to(back.device, operator.dtype)
             operator, back, guess = operator @ crop, crop.adjoint(back), crop.adjoint(guess)  # type: ignore[assignment]
+        operator = _sized(operator, tuple(back.shape[1:]))
         maps = torch.cat([padded_map(level, size, padding) for level in (sigma_map, gain_map)], dim=1)
         pyramid = build_pyramid(operator, back, _FACTORS)
         if guess.is_complex():
-            image = channels_to_complex(self.trunk(complex_to_channels(guess), maps, pyramid))
+            image = channels_to_complex(self.refine(complex_to_channels(guess), maps, pyramid))
         else:
-            image = self.trunk(guess, maps, pyramid)
+            image = self.refine(guess, maps, pyramid)
         return image[..., padding[0] :, padding[1] :]
 
 
@@ -146,6 +146,13 @@ def _linear(physics: Physics) -> LinearOperator:
     if not isinstance(physics.operator, LinearOperator):
         raise UnsupportedError(f"RAM needs a linear operator, and {type(physics.operator).__name__} is not.")
     return physics.operator
+
+
+def _sized(operator: LinearOperator, image_shape: tuple[int, ...]) -> LinearOperator:
+    """Return the operator for images of one size, where it takes any."""
+    if None not in operator.image_shape or "image_shape" not in operator.constructor_names():
+        return operator
+    return type(operator)(**{**operator.constructor_arguments(), "image_shape": image_shape})
 
 
 def _check_channels(image: Tensor) -> None:

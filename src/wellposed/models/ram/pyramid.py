@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels
 from wellposed.models.ram.blocks import Conditioning
-from wellposed.operators import Downsample, LinearOperator
+from wellposed.operators import Coarse, Downsample, LinearOperator
 
 __all__ = ["build_pyramid"]
 
@@ -22,34 +22,30 @@ def build_pyramid(operator: LinearOperator, backprojection: Tensor, factors: Seq
     Parameters
     ----------
     operator : LinearOperator
-        A, on images (C, H, W) whose sizes are multiples of the largest factor.
+        A, on images (C, H, W) whose sizes are known, and multiples of the largest factor.
     backprojection : Tensor, shape (B, C, H, W)
         A^H y, complex if the images are.
     factors : sequence of int
         Of the grids, 1 for the image's own.
     """
-    is_complex = backprojection.is_complex()
-    levels = []
-    for factor in factors:
-        coarse, normal = _on_grid(operator, backprojection, factor)
-        levels.append(_conditioning(coarse, normal, is_complex=is_complex))
-    return levels
+    return [_conditioning(*_on_grid(operator, backprojection, factor)) for factor in factors]
 
 
 def _on_grid(
     operator: LinearOperator, backprojection: Tensor, factor: int
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Return the backprojection and the scaled normal operator on a coarser grid."""
+    """Return the backprojection and the scaled normal operator f^2 A_s^H A_s on a coarser grid."""
     if factor == 1:
         return backprojection, operator.gram
     shrink = Downsample(factor, tuple(backprojection.shape[1:]), _FILTER).to(backprojection.device, operator.dtype)
-    normal = (operator @ shrink.H).gram
-    return shrink(backprojection), lambda image: factor**2 * normal(image)
+    normal = (factor * Coarse(operator, factor, shrink.filter)).gram
+    return shrink(backprojection), normal
 
 
-def _conditioning(coarse: Tensor, normal: Callable[[Tensor], Tensor], *, is_complex: bool) -> Conditioning:
+def _conditioning(coarse: Tensor, normal: Callable[[Tensor], Tensor]) -> Conditioning:
+    """Put the images of one grid into real channels."""
     measured = [coarse, normal(coarse)]
-    if not is_complex:
+    if not coarse.is_complex():
         return Conditioning(torch.cat(measured, dim=1), normal)
     return Conditioning(
         torch.cat([complex_to_channels(image) for image in measured], dim=1),

@@ -16,7 +16,7 @@ _NOISE_MAPS = 2
 
 
 class Trunk(nn.Module):
-    """From a first guess and two noise maps to the image; the tensors are named as in the published files.
+    """The weights of RAM, named as in the published files, and the pass through them.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class Trunk(nn.Module):
         self.m_body = Level(coarsest, blocks, krylov=krylov)
         self.m_tail = Heads([(finest, channels) for channels in CHANNELS])
 
-    def forward(self, guess: Tensor, noise_maps: Tensor, pyramid: Sequence[Conditioning]) -> Tensor:
-        """Return the image.
+    def refine(self, guess: Tensor, noise_maps: Tensor, pyramid: Sequence[Conditioning]) -> Tensor:
+        """Return the image, from a first guess of it and two noise maps.
 
         Parameters
         ----------
