@@ -178,6 +178,17 @@ def test_every_weight_that_is_used_learns():
     assert idle == expected
 
 
+def test_half_precision_by_autocast_stays_near(small):
+    """The physics keeps its own precision; only the convolutions are in bfloat16."""
+    physics = wp.Physics(wp.operators.Downsample(2, (1, 64, 64)), wp.noise.Gaussian(0.05))
+    x = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(8))
+    y = physics(x, generator=torch.Generator().manual_seed(8))
+    full = small(y, physics)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = small(y, physics)
+    assert 0 < relative(half.float(), full) < 0.02
+
+
 def test_wrong_input_is_told(small):
     with pytest.raises(ShapeError, match="one to three real channels"):
         small.denoise(torch.rand(1, 4, 64, 64))

@@ -81,7 +81,7 @@ class _Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
         mixed = self.convin(images) + self.zero_conv_skip(images)
-        return self.conv20(functional.relu(self.conv10(mixed))) + self.skipconv0(mixed)
+        return self.conv20(functional.relu(self.conv10(mixed), inplace=True)) + self.skipconv0(mixed)
 
 
 class _KrylovModule(nn.Module):
@@ -125,11 +125,11 @@ class PhysicsBlock(nn.Module):
 
     def forward(self, x: Tensor, conditioning: Conditioning) -> Tensor:
         """Return features of the same shape."""
-        features = functional.relu(self.conv1(x))
+        features = functional.relu(self.conv1(x), inplace=True)
         residual = x + self.conv2(features)
         if self.PhysicsBlock is None:
             return residual
-        return residual + self.gain * functional.relu(self.PhysicsBlock(features, conditioning))
+        return residual + self.gain * functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
 
 
 class Level(nn.Module):

@@ -101,14 +101,15 @@ class RAM(Trunk):
         physics = as_physics(physics, y)
         operator = _linear(physics)
         scale = _dim_scale(y)
-        y = tree_map(lambda leaf: leaf / per_image(scale, leaf), y)
-        back = operator.adjoint(y)
-        _check_channels(back)  # type: ignore[arg-type]
-        sigma_map = as_map(level_of(physics.noise, "sigma", sigma), back) / per_image(scale, back)  # type: ignore[arg-type]
-        gain_map = as_map(level_of(physics.noise, "gain", gain), back) / per_image(scale, back)  # type: ignore[arg-type]
-        sigma_map, gain_map = sigma_map.clamp_min(_LEAST_SIGMA), gain_map.clamp_min(_LEAST_GAIN)
-        guess = self._guess(y, back, operator, per_image_level(sigma_map))  # type: ignore[arg-type]
-        return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)  # type: ignore[arg-type]
+        with torch.autocast(scale.device.type, enabled=False):
+            y = tree_map(lambda leaf: leaf / per_image(scale, leaf), y)
+            back: Tensor = operator.adjoint(y)  # type: ignore[assignment]
+            _check_channels(back)
+            sigma_map = as_map(level_of(physics.noise, "sigma", sigma), back) / per_image(scale, back)
+            gain_map = as_map(level_of(physics.noise, "gain", gain), back) / per_image(scale, back)
+            sigma_map, gain_map = sigma_map.clamp_min(_LEAST_SIGMA), gain_map.clamp_min(_LEAST_GAIN)
+            guess = self._guess(y, back, operator, per_image_level(sigma_map))
+        return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)
 
     def denoise(self, x: Tensor, *, sigma: float | Tensor = 0.0, gain: float | Tensor = 0.0) -> Tensor:
         """Remove Poisson and Gaussian noise from an image, shape (B, C, H, W)."""

@@ -19,6 +19,8 @@ _FILTER = "sinc"
 def build_pyramid(operator: LinearOperator, backprojection: Tensor, factors: Sequence[int]) -> list[Conditioning]:
     r"""Condition each scale on the operator :math:`A_s = A U_s` of its coarser grid.
 
+    The operator works in its own precision, also under autocast.
+
     Parameters
     ----------
     operator : LinearOperator
@@ -28,7 +30,8 @@ def build_pyramid(operator: LinearOperator, backprojection: Tensor, factors: Seq
     factors : sequence of int
         Of the grids, 1 for the image's own.
     """
-    return [_conditioning(*_on_grid(operator, backprojection, factor)) for factor in factors]
+    with torch.autocast(backprojection.device.type, enabled=False):
+        return [_conditioning(*_on_grid(operator, backprojection, factor)) for factor in factors]
 
 
 def _on_grid(
@@ -43,11 +46,18 @@ def _on_grid(
 
 
 def _conditioning(coarse: Tensor, normal: Callable[[Tensor], Tensor]) -> Conditioning:
-    """Put the images of one grid into real channels."""
-    measured = [coarse, normal(coarse)]
-    if not coarse.is_complex():
-        return Conditioning(torch.cat(measured, dim=1), normal)
-    return Conditioning(
-        torch.cat([complex_to_channels(image) for image in measured], dim=1),
-        lambda channels: complex_to_channels(normal(channels_to_complex(channels))),
-    )
+    """Put the images of one grid, and what its normal operator takes and gives, into real channels."""
+
+    def on_channels(image: Tensor) -> Tensor:
+        with torch.autocast(image.device.type, enabled=False):
+            return _channels(normal(_image(image.to(coarse.dtype.to_real()), like=coarse)))
+
+    return Conditioning(torch.cat([_channels(coarse), _channels(normal(coarse))], dim=1), on_channels)
+
+
+def _channels(image: Tensor) -> Tensor:
+    return complex_to_channels(image) if image.is_complex() else image
+
+
+def _image(channels: Tensor, *, like: Tensor) -> Tensor:
+    return channels_to_complex(channels) if like.is_complex() else channels

@@ -63,7 +63,8 @@ class Trunk(nn.Module):
         Tensor, shape (B, C, H, W)
         """
         channels, depth = guess.shape[1], len(pyramid) - 1
-        x = self.m_head(torch.cat([guess, noise_maps], dim=1), channels)
+        x = torch.cat([guess, noise_maps], dim=1).contiguous(memory_format=torch.channels_last)
+        x = self.m_head(x, channels)
         skips = [x]
         for scale in range(1, depth + 1):
             x = self._part("m_down", scale)(x, pyramid[scale - 1])
