@@ -41,6 +41,9 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "text.png").write_text("not a picture", encoding="utf-8")
     (tmp_path / "cut.png").write_bytes((tmp_path / "photo.png").read_bytes()[:60])
     write_image("batch.npy", torch.ones(2, 3, 12, 12))
+    write_image("complex.npy", torch.full((1, 3, 40, 40), 1j))
+    (tmp_path / "zero.tif").write_bytes(b"")
+    (tmp_path / "lost.tif").write_bytes(b"II*\0\x08\xff\0\0")
     write_image("volume.npy", torch.ones(1, 1, 4, 12, 12))
     (tmp_path / "empty").mkdir()
     (tmp_path / "greys").mkdir()
@@ -65,6 +68,8 @@ def files(tmp_path, monkeypatch):
         ("simulate empty --task sr4 -o z.safetensors", "expected a file, and empty is a folder"),
         ("simulate text.png --task sr4 -o z.safetensors", "not a PNG, JPEG or BMP image"),
         ("simulate cut.png --task sr4 -o z.safetensors", "truncated or damaged"),
+        ("simulate zero.tif --task sr4 -o z.safetensors", "zero.tif is not a TIFF image"),
+        ("simulate lost.tif --task sr4 -o z.safetensors", "lost.tif cannot be read as .tif"),
         ("simulate photo.xyz --task sr4 -o z.safetensors", "no such file"),
         ("simulate photo.png --task motion-easy -o z.safetensors", "images of at least 31 x 31 pixels, got 12 x 12"),
         ("simulate grey.png --task demosaic -o z.safetensors", "needs colour images (B, 3, H, W), got (1, 1, 12, 12)"),
@@ -103,21 +108,41 @@ def files(tmp_path, monkeypatch):
         ("demo --photo text.png", "not a PNG, JPEG or BMP image"),
         ("demo --photo photo.png -o photo.png", "is the input"),
         ("demo --photo photo.png", "at least 31 x 31 pixels"),
+        ("demo --photo complex.npy", "the demonstration expects real photographs, got torch.complex64"),
+        (
+            "demo --photo volume.npy",
+            "the demonstration expects photographs of shape (B, 3, H, W), got (1, 3, 4, 12, 12)",
+        ),
         ("demo --markdown table.txt", "end its name in .md"),
         ("doctor --device tpu", "there is no device 'tpu' here"),
         ("doctor mymodule", "expects module:object, such as mymodule:my_operator, got 'mymodule'"),
         ("doctor :x", "expects module:object"),
+        ("doctor mymodule.py:x", "for the file mymodule.py here, got 'mymodule.py:x'"),
+        ("doctor ./mymodule:x", "doctor expects module:object"),
         ("doctor no_such_module:x", "the import of no_such_module:x raised ModuleNotFoundError"),
         ("doctor math:taw", "unknown object of math 'taw'; did you mean 'tau'"),
-        ("doctor math:pi", "math:pi is or returns a float"),
+        ("doctor math:pi", "math:pi is or returns an object of type float"),
         ("doctor math:sin", "the call of math:sin raised TypeError"),
-        ("doctor time:time", "time:time is or returns a float"),
+        ("doctor time:time", "time:time is or returns an object of type float"),
     ],
 )
 def test_one_sentence(files, command, sentence):
     before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
     assert sentence in refused(*command.split())
     assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
+def test_an_operator_that_forgot_its_base(files):
+    code = """
+from wellposed.operators import LinearOperator
+
+class Forgetful(LinearOperator):
+    def __init__(self): pass
+    def _forward(self, x): return x
+"""
+    (files / "forgetful.py").write_text(code, encoding="utf-8")
+    assert "let its constructor call super().__init__(" in refused("doctor", "forgetful:Forgetful")
+    sys.modules.pop("forgetful", None)
 
 
 @pytest.mark.parametrize("code", ["1 / 0", "raise SystemExit('stop')", "def f(", "raise KeyError"])
@@ -166,13 +191,21 @@ def test_interruption_is_130_without_a_traceback(files, monkeypatch):
     assert "Traceback" not in result.output
 
 
-def test_a_file_that_the_system_refuses(files, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PermissionError(13, "Permission denied", "photo.png"), "photo.png: Permission denied."),
+        (OSError(28, "No space left on device"), "No space left on device."),
+    ],
+    ids=["with a file", "without"],
+)
+def test_what_the_system_refuses(files, monkeypatch, error, expected):
     def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied", "photo.png")
+        raise error
 
     monkeypatch.setattr("wellposed.data.read_image", refuse)
     sentence = refused("simulate", "photo.png", "--task", "sr4", "-o", "z.safetensors")
-    assert sentence == "wellposed: photo.png: Permission denied.\n"
+    assert sentence == f"wellposed: {expected}\n"
 
 
 def test_a_defect_of_wellposed_is_not_hidden(files, monkeypatch):
@@ -195,6 +228,34 @@ def test_as_a_module_in_a_process_of_its_own(files):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("wellposed: no such file: none.png")
     assert result.stderr.count("\n") == 1
+
+
+def test_readers_of_formats_log_nothing_on_the_screen(files):
+    """The package that reads TIFF logs what it thinks of a damaged one."""
+    result = module("simulate", "lost.tif", "--task", "sr4", "-o", "z.safetensors")
+    assert result.returncode == 2
+    assert result.stderr.startswith("wellposed: lost.tif cannot be read")
+    assert result.stderr.count("\n") == 1
+
+
+def test_ctrl_c_in_the_middle_of_an_evaluation(files):
+    """The first picture interrupts: exit code 130, no traceback, and no scores half written."""
+    code = """
+import os, signal
+import wellposed.verbs.evaluate as verb
+from wellposed.cli.main import main
+
+def interrupted(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+
+verb.reconstruct = interrupted
+main()
+"""
+    arguments = ["evaluate", "--task", "denoise-easy", "--data", "greys", "--json", "out.json"]
+    result = module(code=f"import sys; sys.argv[1:] = {arguments}\n{code}")
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in files.iterdir() if path.suffix == ".json"] == []
 
 
 def test_help_loads_neither_torch_nor_plotting():

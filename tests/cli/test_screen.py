@@ -27,6 +27,15 @@ def test_progress_on_a_terminal(monkeypatch):
     assert "3/7" in text
 
 
+def test_how_much_there_is_to_do_is_known_from_the_start(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress("working", 7):
+        pass
+    assert "0/7" in stream.getvalue()
+
+
 @pytest.mark.parametrize(("stream", "quiet"), [(Terminal(), True), (io.StringIO(), False)], ids=["quiet", "file"])
 def test_no_progress_elsewhere(monkeypatch, stream, quiet):
     assert drawn(monkeypatch, stream, quiet=quiet) == ""

@@ -421,3 +421,61 @@ def test_demo_photographs_refuse_what_they_are_not():
         demo_photograph("astronout")
     with pytest.raises(ArgumentError, match="300 x 451 pixels: size is 1 to 300"):
         demo_photograph("chelsea", size=301)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".tiff", ".png"])
+def test_narrow_floats_are_written(tmp_path, suffix):
+    """NumPy lacks bfloat16; single precision holds all its values."""
+    path = tmp_path / f"x{suffix}"
+    write_image(path, torch.tensor([[[[0.0, 0.5, 1.0]]]], dtype=torch.bfloat16))
+    expected = 128 / 255 if suffix == ".png" else 0.5
+    assert torch.equal(read_image(path), torch.tensor([[[[0.0, expected, 1.0]]]]))
+
+
+def test_animations_are_refused(tmp_path):
+    """The first picture of several is not what the file is."""
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(FormatError, match=r"a\.png is an animation of 2 pictures: save one of them"):
+        read_image(tmp_path / "a.png")
+
+
+SAMPLES = {
+    ".png": lambda path: Image.new("RGB", (8, 8), "red").save(path),
+    ".jpg": lambda path: Image.new("RGB", (8, 8), "red").save(path),
+    ".bmp": lambda path: Image.new("RGB", (8, 8), "red").save(path),
+    ".tif": lambda path: tifffile.imwrite(path, np.full((8, 8, 3), 9, dtype=np.uint8), photometric="rgb"),
+    ".npy": lambda path: np.save(path, np.full((8, 8), 0.5)),
+    ".npz": lambda path: np.savez(path, a=np.full((8, 8), 0.5)),
+    ".safetensors": lambda path: save_file({"a": torch.ones(8, 8)}, path),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", SAMPLES)
+def test_a_flipped_bit_is_read_or_told(tmp_path, suffix, caplog):
+    """Decoders raise whatever they like on damaged headers (TokenError, ZeroDivisionError, MemoryError, ...)."""
+    caplog.set_level("CRITICAL", logger="tifffile")
+    path = tmp_path / f"x{suffix}"
+    SAMPLES[suffix](path)
+    whole = path.read_bytes()
+    read_image(path)
+    refused = 0
+    for bit in range(0, 8 * min(len(whole), 200), 3):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            read_image(path)
+        except (FormatError, UnsupportedError) as error:
+            assert len(str(error)) < 300 + len(str(path))  # noqa: PT017
+            refused += 1
+    assert refused > 5
+
+
+def test_an_array_larger_than_memory(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((40, 40)))
+    path.write_bytes(path.read_bytes().replace(b"(40, 40), }          ", b"(400000, 40000000), }"))
+    with pytest.raises(FormatError, match=r"truncated or damaged \(Unable to allocate"):
+        read_image(path)

@@ -134,7 +134,7 @@ def test_user_classes_are_named_by_the_reader(path):
     _, physics_read = load_measurements(path, types=(Doubled,))
     assert type(physics_read.operator) is Doubled
     assert same(physics_read(torch.ones(1, 1, 2, 2)), y)
-    with pytest.raises(FormatError, match=r"unknown type 'Doubled'.*types=\(MyOperator,\)"):
+    with pytest.raises(FormatError, match=r"types=\(MyOperator,\): unknown type 'Doubled'"):
         load_measurements(path)
 
 
@@ -268,6 +268,10 @@ def without(field):
         ),
         (with_field(version="one"), "damaged description: its version is 'one'"),
         (with_field(version=0), "damaged description: its version is 0"),
+        (with_field(version=True), "damaged description: its version is True"),
+        (lambda _: "[" * 100_000, r"has a damaged description \(maximum recursion depth"),
+        (lambda _: "1" * 5000, r"has a damaged description \(Exceeds the limit"),
+        (with_field(operator={"type": {"a": 1}, "arguments": {}}), "unknown type"),
         (with_field(format="other"), "does not say 'wellposed measurements'"),
         (without("noise"), "it lacks noise"),
         (lambda description: json.dumps(description)[:-9], "has a damaged description"),
@@ -299,8 +303,32 @@ def test_lost_tensors(saved, name):
 
 
 def test_measurements_that_do_not_fit_the_physics(saved):
-    with pytest.raises(ShapeError, match="Blur expects measurements"):
+    with pytest.raises(FormatError, match=r"y\.safetensors is damaged: .*Blur expects measurements of shape"):
         load_measurements(edited(saved, with_field(y={"tensor": "operator.kernel"})))
+
+
+def test_measurements_that_are_integers(saved):
+    with safe_open(saved, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    save_file({**tensors, "y": tensors["y"].long()}, saved, metadata=metadata)
+    with pytest.raises(FormatError, match=r"is damaged: .* expects floating-point measurements"):
+        load_measurements(saved)
+
+
+@pytest.mark.parametrize(
+    "size", [-1, 0, 1.5, 1e308, 10**30, "4", True, [3, 4], {}, {"tensor": "y"}, {"complex": [1, 2]}, {"complex": 5}]
+)
+def test_sizes_that_are_none(saved, size):
+    """What stands for a size in a damaged file is never handed to the operator's arithmetic."""
+
+    def spoil(description):
+        description["operator"]["arguments"]["image_shape"][0] = size
+        return description
+
+    with pytest.raises(FormatError, match="is damaged") as caught:
+        load_measurements(edited(saved, spoil))
+    assert len(str(caught.value)) < 400 + len(str(saved))
 
 
 @pytest.mark.parametrize("length", [0, 4, 60, -4])

@@ -1,6 +1,7 @@
 """The examination of operators: healthy ones pass, and every kind of defect is found and told."""
 
 import dataclasses
+import sys
 
 import pytest
 import torch
@@ -170,15 +171,57 @@ def test_norm_that_raises_is_found():
     assert report.norm is None
 
 
-@pytest.mark.parametrize("method", ["_forward", "_adjoint"])
-def test_an_error_inside_becomes_a_problem(method):
-    def fail(self, value):
-        raise RuntimeError("no such ray\nand more")
+DEFECTS = {
+    "error": (lambda _, value: [][value.ndim], "raised IndexError: list index out of range"),
+    "error of two lines": (lambda _, value: torch.ones(2, 3) @ value[0, 0, 0], "raised RuntimeError: size mismatch"),
+    "exit": (lambda _, value: sys.exit(value.ndim), "raised SystemExit: 4"),
+    "shape": (lambda _, value: value[..., 1:], "returned the shape (1, 1, 3, 3) instead of (1, 1, 3, 4)."),
+    "list": (lambda _, value: value.tolist(), "returned an object of type list instead of a tensor."),
+    "tuple": (lambda _, value: (value, value), "returned a tuple of 2 instead of a tensor."),
+    "integers": (lambda _, value: value.int(), "returned torch.int32 for an argument in torch.float32."),
+    "precision": (lambda _, value: value.double(), "returned torch.float64 for an argument in torch.float32."),
+    "in place": (lambda _, value: value.mul_(2), "changed its argument"),
+    "modulus": (lambda _, value: value.abs(), "is not linear"),
+    "offset": (lambda _, value: value + 1, "is not linear"),
+    "small offset": (lambda _, value: value + 0.02, "is not linear"),
+}
 
-    report = examine(type("Failing", (Custom,), {method: fail})(weight()))
-    assert not report.healthy
-    assert "adjoint_error() in float64 raised RuntimeError: no such ray" in report.problems
-    assert report.adjoint_error_float64 is None
+
+@pytest.mark.parametrize("method", ["_forward", "_adjoint"])
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_map_that_does_not_work_is_the_only_problem(method, defect):
+    body, sentence = DEFECTS[defect]
+    report = examine(type("Failing", (Custom,), {method: body})(weight()))
+    (problem,) = report.problems
+    title = "the forward map" if method == "_forward" else "the adjoint"
+    assert problem.startswith(f"in float32 {title} {sentence}")
+    assert (report.adjoint_error_float32, report.adjoint_error_float64, report.norm) == (None, None, None)
+    assert report.gradients == ()
+
+
+def test_a_map_that_works_in_single_precision_alone():
+    single = type("Single", (Custom,), {"_forward": lambda _, x: torch.ones(3, 3) @ x})
+    (problem,) = examine(single(weight())).problems
+    assert problem.startswith("in float64 the forward map raised RuntimeError: expected")
+
+
+def test_parts_of_a_measurement_are_looked_at():
+    class Halves(LinearOperator):
+        def __init__(self, parts):
+            super().__init__((1, 4, 4), ((1, 2, 4), (1, 2, 4)))
+            self.parts = parts
+
+        def _forward(self, x):
+            return x.split(self.parts, dim=-2)
+
+        def _adjoint(self, y):
+            return torch.cat(y, dim=-2)
+
+    assert examine(Halves(2)).healthy
+    assert examine(Halves([1, 3])).problems == (
+        "in float32 the forward map returned the shape (1, 1, 1, 4) instead of (1, 1, 2, 4).",
+    )
+    assert "a tuple of 4 instead of a tuple of 2 tensors" in examine(Halves(1)).problems[0]
 
 
 def test_the_operator_stays_as_it_was():

@@ -205,6 +205,11 @@ def test_a_method_is_known_by_its_name():
         (("denoise-esay", [image()]), UnknownNameError, "did you mean 'denoise-easy'"),
         (("sr4", [image()], "tvv"), UnknownNameError, "unknown method 'tvv'; did you mean 'tv'"),
         (("sr4", []), ArgumentError, "at least one image"),
+        (("sr4", "folder"), ArgumentError, "several images or paths, got 'folder': wp.data.list_images"),
+        (("sr4", [255 * image()]), ArgumentError, r"^0: .*in \[0, 1\], got values from .* to 2\d\d.*: rescale"),
+        (("sr4", [image() - 0.5]), ArgumentError, r"in \[0, 1\], got values from -0\."),
+        (("sr4", [image() * torch.nan]), ArgumentError, "got values from nan to nan"),
+        (("mri-x4", [image(channels=1) * 3j]), ArgumentError, r"in \[0, 1\], got values from"),
         (
             ("sr4", [torch.ones(2, 3, 16, 16)]),
             ShapeError,

@@ -30,7 +30,7 @@ def show(table: Table, *, quiet: bool = False) -> None:
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that draws how much is done, `update(done, total)`, where people watch: on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,5 +38,5 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     is_hidden = quiet or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_hidden) as bar:
-        line = bar.add_task(title, total=None)
+        line = bar.add_task(title, total=total)
         yield lambda done, total: bar.update(line, completed=done, total=total)

@@ -32,8 +32,8 @@ class _OneSentence(TyperGroup):
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     return " ".join(text.split())
 
 

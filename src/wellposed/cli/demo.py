@@ -52,7 +52,7 @@ def demo(
         check_output(markdown, source=photo, suffixes=(".md",))
     x = _photograph(photo, size).to(checked_device(device))
     trials = []
-    with progress("recovering", quiet=quiet) as update:
+    with progress("recovering", len(_TASKS), quiet=quiet) as update:
         for task in _TASKS:
             trials.append(run_trial(get_task(task), x, "tv", name=task))
             update(len(trials), len(_TASKS))
@@ -66,11 +66,13 @@ def demo(
 
 
 def _photograph(path: Path | None, size: int) -> Tensor:
+    from wellposed.core.shapes import check_tree
     from wellposed.data import demo_photograph, read_image
 
     if path is None:
         return demo_photograph("coffee", size=size)
     image = read_image(path, mode="rgb")
+    check_tree("the demonstration", "photographs", image, (3, None, None), "real")
     top, left = (max(side - size, 0) // 2 for side in image.shape[-2:])
     return image[..., top : top + size, left : left + size].contiguous()
 

@@ -46,7 +46,7 @@ def doctor(
     where = checked_device(device)
     makers: dict[str, Callable[[], LinearOperator]] = {name: _maker(name) for name in operators or ()} or dict(EXAMPLES)
     reports = []
-    with progress("examining", quiet=quiet) as update:
+    with progress("examining", len(makers), quiet=quiet) as update:
         for name, make in makers.items():
             reports.append(examine(make().to(where), name=name))
             update(len(reports), len(makers))
@@ -71,8 +71,10 @@ def _maker(target: str) -> Callable[[], LinearOperator]:
     from wellposed.operators import LinearOperator
 
     module_name, colon, name = target.partition(":")
-    if not (module_name and colon and name):
-        raise ArgumentError(f"doctor expects module:object, such as mymodule:my_operator, got {target!r}.")
+    if not (colon and name and _is_module(module_name)):
+        raise ArgumentError(
+            f"doctor expects module:object, such as mymodule:my_operator for the file mymodule.py here, got {target!r}."
+        )
     with _users_code(target, "import"):
         module = importlib.import_module(module_name)
     value: Any = getattr(module, check_name(f"object of {module_name}", name, vars(module), hint="Check its name."))
@@ -81,10 +83,18 @@ def _maker(target: str) -> Callable[[], LinearOperator]:
             value = value()
     if not isinstance(value, LinearOperator):
         raise ArgumentError(
-            f"{target} is or returns a {type(value).__name__}: doctor expects a LinearOperator, or a function without "
-            "arguments that returns one."
+            f"{target} is or returns an object of type {type(value).__name__}: doctor expects a LinearOperator, or a "
+            "function without arguments that returns one."
+        )
+    if "_modules" not in vars(value):
+        raise ArgumentError(
+            f"{target} is not initialised: let its constructor call super().__init__(image_shape, measurement_shape)."
         )
     return lambda: value
+
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def evaluate(
     if json is not None:
         check_output(json, suffixes=(".json",))
     pictures = list_images(data)[:limit]
-    with progress(f"{task}, {len(pictures)} pictures", quiet=quiet) as update:
+    with progress(f"{task} by {method}", len(pictures), quiet=quiet) as update:
         result = score(
             task,
             pictures,

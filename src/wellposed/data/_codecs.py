@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -20,7 +20,19 @@ from wellposed.core.names import check_name, optional_import
 
 Array = NDArray[Any]
 
-_DAMAGED = (OSError, EOFError, SyntaxError, ValueError, KeyError, IndexError, struct.error, zlib.error)
+_NARROW = {torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Run a decoder, which may raise anything whatever on a damaged file; none of it leaves as it came."""
+    try:
+        yield
+    except WellposedError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 150, placeholder=" ...")
+        raise FormatError(f"{path} cannot be read as {path.suffix}: it is truncated or damaged ({reason}).") from error
 
 
 def read_picture(path: Path) -> Tensor:
@@ -30,14 +42,13 @@ def read_picture(path: Path) -> Tensor:
     _refuse_deep_colour(path)
     try:
         with pillow.open(path, formats=("PNG", "JPEG", "BMP")) as opened:
+            _refuse_animation(path, opened)
             image = _plain_mode(upright(opened))
             pixels = np.array(image)
     except pillow.UnidentifiedImageError:
         raise FormatError(f"{path} is not a PNG, JPEG or BMP image, whatever its name says.") from None
     except pillow.DecompressionBombError as error:
         raise UnsupportedError(f"{path} is too large ({error}): convert it to TIFF.") from error
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
     colours = nominal(path, pixels)
     return _channels_first(_on_white(colours) if image.mode in ("LA", "RGBA") else colours)
 
@@ -48,6 +59,12 @@ def _refuse_deep_colour(path: Path) -> None:
         header = file.read(26)
     if header.startswith(b"\x89PNG") and len(header) == 26 and header[24] == 16 and header[25] != 0:
         raise FormatError(f"{path} is a PNG with 16 bits per colour, which cannot be read exactly: convert it to TIFF.")
+
+
+def _refuse_animation(path: Path, opened: Any) -> None:
+    """Say so rather than read the first picture of an animated PNG; a JPEG of a telephone has previews besides."""
+    if opened.format == "PNG" and opened.n_frames > 1:
+        raise FormatError(f"{path} is an animation of {opened.n_frames} pictures: save one of them.")
 
 
 def _plain_mode(image: Any) -> Any:
@@ -72,12 +89,10 @@ def read_tiff(path: Path) -> Tensor:
             values = series[0].asarray() if len(series) == 1 else None
     except tifffile.TiffFileError as error:
         raise FormatError(f"{path} is not a TIFF image, whatever its name says ({error}).") from error
-    except _DAMAGED as error:
-        if "imagecodecs" in str(error):
-            raise UnsupportedError(
-                f"{path}: {error}: pip install imagecodecs, or save it without compression."
-            ) from error
-        raise _damaged(path, error) from error
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise UnsupportedError(f"{path}: {error}: pip install imagecodecs, or save it without compression.") from error
     if values is None:
         raise FormatError(f"{path} holds {len(series)} images of different kinds: split it.")
     if page.photometric.name not in ("MINISBLACK", "MINISWHITE", "RGB"):
@@ -124,26 +139,21 @@ def read_array(path: Path, key: str | None) -> Tensor:
 
 
 def _read_numpy(path: Path, key: str | None) -> Array:
-    try:
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        try:
             loaded = np.load(file, allow_pickle=False)
             return loaded if isinstance(loaded, np.ndarray) else loaded[_choose_key(path, list(loaded.files), key)]
-    except WellposedError:
-        raise
-    except (*_DAMAGED, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error):
+        except ValueError as error:
+            if "allow_pickle" not in str(error):
+                raise
             raise FormatError(
                 f"{path} is no {path.suffix} of numbers; Python objects are never unpickled: save a numeric array."
             ) from None
-        raise _damaged(path, error) from error
 
 
 def _read_safetensor(path: Path, key: str | None) -> Tensor:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor(_choose_key(path, list(file.keys()), key))
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
+    with safe_open(path, framework="pt") as file:
+        return file.get_tensor(_choose_key(path, list(file.keys()), key))
 
 
 def _choose_key(path: Path, keys: list[str], key: str | None) -> str:
@@ -191,10 +201,6 @@ def _channels_first(pixels: Tensor) -> Tensor:
     return (pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0).contiguous())[None]
 
 
-def _damaged(path: Path, error: Exception) -> FormatError:
-    return FormatError(f"{path} cannot be read as {path.suffix}: it is truncated or damaged ({error}).")
-
-
 def write_picture(path: Path, image: Tensor, bits: int) -> None:
     """Write PNG, JPEG or BMP, rounded to the nearest of the `bits`-bit values and clipped to [0, 1]."""
     pillow = optional_import("PIL.Image", extra="cli")
@@ -228,7 +234,7 @@ def _single_picture(path: Path, image: Tensor, layouts: str) -> Array:
             f"a {path.suffix} file holds one image of shape {layouts} with C = 1 or 3, got {tuple(image.shape)}: "
             "write the images one by one, or use .npy or .safetensors."
         )
-    return (image[0, 0] if image.shape[1] == 1 else image[0].movedim(0, -1)).numpy()
+    return _numpy(image[0, 0] if image.shape[1] == 1 else image[0].movedim(0, -1))
 
 
 def write_array(path: Path, image: Tensor) -> None:
@@ -238,6 +244,11 @@ def write_array(path: Path, image: Tensor) -> None:
         return
     with path.open("wb") as file:
         if path.suffix.lower() == ".npz":
-            np.savez(file, image=image.numpy())
+            np.savez(file, image=_numpy(image))
         else:
-            np.save(file, image.numpy(), allow_pickle=False)
+            np.save(file, _numpy(image), allow_pickle=False)
+
+
+def _numpy(image: Tensor) -> Array:
+    """Return an array of the same values, in single precision where NumPy lacks the type."""
+    return image.to(_NARROW.get(image.dtype, image.dtype)).numpy()

@@ -28,7 +28,7 @@ def read_image(path: str | Path, *, mode: ColourMode | None = None, key: str | N
     """Read an image file as a tensor with nominal range [0, 1].
 
     - **PNG, JPEG, BMP**: upright as the EXIF orientation says; palettes are resolved; a transparent image is laid over
-      white. A PNG with 16 bits per colour is refused (grey ones are read exactly).
+      white. A PNG with 16 bits per colour is refused (grey ones are read exactly), and so is an animated one.
     - **TIFF**: grey or RGB. A file of several pages is a volume, its pages the depth.
     - **npy, npz, safetensors**: arrays (H, W), (C, H, W), (B, C, H, W), (B, C, D, H, W), real or complex; a 3D array
       whose last axis alone has the size of colours, (H, W, 3), is read as such. Nothing is ever unpickled.
@@ -75,10 +75,11 @@ def read_image(path: str | Path, *, mode: ColourMode | None = None, key: str | N
     suffix = _known_suffix(path)
     if key is not None and suffix not in (".npz", ".safetensors"):
         raise ArgumentError(f"{path} holds a single image: leave out the key {key!r}.")
-    if suffix in _ARRAYS:
-        image = _codecs.read_array(path, key)
-    else:
-        image = _codecs.read_tiff(path) if suffix in _TIFF else _codecs.read_picture(path)
+    with _codecs.decoding(path):
+        if suffix in _ARRAYS:
+            image = _codecs.read_array(path, key)
+        else:
+            image = _codecs.read_tiff(path) if suffix in _TIFF else _codecs.read_picture(path)
     return _convert(image, mode)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -110,14 +111,12 @@ def load_measurements(
     MissingFileError
         If there is no such file.
     FormatError
-        If it is not a measurement file, damaged, made by a newer wellposed, or names a class that is not known.
-    ShapeError, DTypeError
-        If the measurements in it do not fit the physics in it.
+        If it is not a measurement file, damaged, made by a newer wellposed, names a class that is not known, or holds
+        measurements that do not fit its physics.
     """
     path = existing_file(path)
     header, tensors = _read(path)
     y, physics = _rebuilt(path, _description(path, header), tensors, tuple(types))
-    _check_fit(y, physics)
     return tree_map(lambda leaf: leaf.to(device), y), physics.to(device)
 
 
@@ -133,11 +132,20 @@ def _rebuilt(
         operator = from_config(description["operator"], tensors, _classes(operators) | own)
         noise_model = from_config(description["noise"], tensors, _classes(noise) | own)
         precision = real_dtype(tree_leaves(y)[0].dtype)
-        return y, Physics(operator if operator.params else operator.to(precision), noise_model)
+        physics = Physics(operator if operator.params else operator.to(precision), noise_model)
+        _check_fit(y, physics)
     except UnknownNameError as error:
-        raise FormatError(f"{path}: {error} A class of your own is named with types=(MyOperator,).") from error
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise FormatError(f"{path} is damaged: its description does not fit its tensors ({error}).") from error
+        raise FormatError(
+            f"{path} is damaged, or has a class of yours to be read with types=(MyOperator,): {_short(error)}"
+        ) from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise FormatError(f"{path} is damaged: its description does not fit its tensors ({_short(error)}).") from error
+    return y, physics
+
+
+def _short(error: Exception) -> str:
+    """Return what an error says, without the many numbers of a tensor that it may show."""
+    return textwrap.shorten(str(error), 250, placeholder=" ...")
 
 
 def _classes(room: ModuleType) -> dict[str, type[Parametrised]]:
@@ -146,6 +154,8 @@ def _classes(room: ModuleType) -> dict[str, type[Parametrised]]:
 
 def _check_fit(y: Tree, physics: Physics) -> None:
     operator = physics.operator
+    _check_sizes(type(operator).__name__, operator.image_shape)
+    _check_sizes(type(operator).__name__, operator.measurement_shape)
     check_tree(type(operator).__name__, "measurements", y, operator.measurement_shape, operator.measurement_field)
     batches = {len(leaf) for leaf in tree_leaves(y)}
     if len(batches) > 1 or (operator.parameter_batch > 1 and batches != {operator.parameter_batch}):
@@ -153,6 +163,15 @@ def _check_fit(y: Tree, physics: Physics) -> None:
             f"{type(operator).__name__} has parameters for {operator.parameter_batch} images and got measurements with "
             f"batches of {', '.join(map(str, sorted(batches)))}: give each image its own measurements."
         )
+
+
+def _check_sizes(owner: str, shape: Any) -> None:
+    """Raise unless a shape is made of sizes: a file may hold anything in their place."""
+    if isinstance(shape, tuple) and shape and isinstance(shape[0], tuple):
+        for part in shape:
+            _check_sizes(owner, part)
+    elif not (isinstance(shape, tuple) and all(size is None or (type(size) is int and size > 0) for size in shape)):
+        raise ShapeError(f"{owner} expects positive sizes, got {shape}.")
 
 
 def _storable(tensor: Tensor) -> Tensor:
@@ -174,12 +193,12 @@ def _description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
         raise FormatError(f"{path} is safetensors, but no measurement file: 'wellposed simulate' makes those.")
     try:
         description = json.loads(header["wellposed"])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} has a damaged description ({error}).") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         raise FormatError(f"{path} has a damaged description: it does not say {_FORMAT!r}.")
     file_version = description.get("version")
-    if not isinstance(file_version, int) or file_version < 1:
+    if type(file_version) is not int or file_version < 1:
         raise FormatError(f"{path} has a damaged description: its version is {file_version!r}.")
     if file_version > _VERSION:
         raise FormatError(

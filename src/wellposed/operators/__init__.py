@@ -5,6 +5,7 @@ from wellposed.operators.base import LinearOperator, Operator
 from wellposed.operators.bayer import BayerMosaic
 from wellposed.operators.blur import Blur
 from wellposed.operators.cartesian_mri import CartesianMRI
+from wellposed.operators.coarse import Coarse
 from wellposed.operators.crop import Crop
 from wellposed.operators.downsample import Downsample
 from wellposed.operators.finite_differences import FiniteDifferences
@@ -17,6 +18,7 @@ __all__ = [
     "BayerMosaic",
     "Blur",
     "CartesianMRI",
+    "Coarse",
     "Compose",
     "Crop",
     "Downsample",

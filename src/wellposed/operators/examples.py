@@ -11,6 +11,7 @@ from wellposed.operators.base import LinearOperator
 from wellposed.operators.bayer import BayerMosaic
 from wellposed.operators.blur import Blur
 from wellposed.operators.cartesian_mri import CartesianMRI
+from wellposed.operators.coarse import Coarse
 from wellposed.operators.crop import Crop
 from wellposed.operators.downsample import Downsample
 from wellposed.operators.finite_differences import FiniteDifferences
@@ -65,6 +66,12 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "CartesianMRI": lambda: CartesianMRI(_binary(1, 1, 1, 6), (1, 5, 6)),
     "CartesianMRI, mask per image": lambda: CartesianMRI(_binary(3, 1, 4, 5), (1, 4, 5)),
     "CartesianMRI, 3D": lambda: CartesianMRI(_binary(1, 1, 3, 4, 2), (1, 3, 4, 2)),
+    "Coarse": lambda: Coarse(Mask(_binary(1, 1, 4, 6), (2, 4, 6)), 2),
+    "Coarse, weights and filter per image": lambda: Coarse(Mask(_random(3, 1, 6, 3)), 3, filter=_kernel(3, 1, 3, 4)),
+    "Coarse, circular blur": lambda: Coarse(Blur(_kernel(1, 2, 3, 2), (2, 4, 6), padding="circular"), 2),
+    "Coarse, valid blur": lambda: Coarse(Blur(_kernel(1, 1, 2, 3), (1, 4, 6)), 2),
+    "Coarse, k-space per image": lambda: Coarse(CartesianMRI(_binary(3, 1, 4, 6), (1, 4, 6)), 2, filter="box"),
+    "Coarse, multiple": lambda: Coarse(Scaled(BayerMosaic((3, 4, 6), "GBRG"), torch.tensor([-2.0, 0.7, 1.5])), 2),
     "Crop": lambda: Crop((2, 5, 6), corner=(1, 2), size=(3, 3)),
     "FiniteDifferences": lambda: FiniteDifferences((2, 4, 5)),
     "FiniteDifferences, 3D": lambda: FiniteDifferences((1, 3, 2, 4)),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from wellposed.core.rng import normal_like
 from wellposed.core.shapes import Shape
 from wellposed.core.tree import Tree, tree_leaves, tree_map
 from wellposed.operators import LinearOperator
+from wellposed.verbs._linear_maps import error_text, map_problem, random_like
 
 __all__ = ["ADJOINT_LIMITS", "Report", "examine"]
 
@@ -62,8 +63,10 @@ class Report:
 def examine(operator: LinearOperator, *, name: str | None = None, seed: int = 0) -> Report:
     r"""Examine an operator on random images and parameters as they are; it stays as it was.
 
-    The adjoint error of an exact pair is rounding: at most 1e-5 in single and 1e-12 in double precision. Gradients are
-    compared with finite differences along random directions, in double precision.
+    Both maps must be linear, return what the operator's shapes say, and leave their argument as it was; where one does
+    not, that is the only problem in the report. The adjoint error of an exact pair is rounding: at most 1e-5 in single
+    and 1e-12 in double precision. Gradients are compared with finite differences along random directions, in double
+    precision.
 
     Parameters
     ----------
@@ -87,7 +90,8 @@ def examine(operator: LinearOperator, *, name: str | None = None, seed: int = 0)
     (True, 1.0, ('x',))
     """
     examination = _Examination(operator, seed)
-    single, double = (examination.adjoint_error(dtype) for dtype in ADJOINT_LIMITS)
+    works = examination.maps_work()
+    single, double = (examination.adjoint_error(dtype) if works else None for dtype in ADJOINT_LIMITS)
     has_norm = single is not None and single <= ADJOINT_LIMITS[torch.float32]
     return Report(
         name=name or type(operator).__name__,
@@ -96,7 +100,7 @@ def examine(operator: LinearOperator, *, name: str | None = None, seed: int = 0)
         norm=examination.norm() if has_norm else None,
         adjoint_error_float32=single,
         adjoint_error_float64=double,
-        gradients=examination.gradients(),
+        gradients=examination.gradients() if works else (),
         problems=tuple(examination.problems),
     )
 
@@ -109,6 +113,16 @@ class _Examination:
         self.seed = seed
         self.problems: list[str] = []
 
+    def maps_work(self) -> bool:
+        for dtype in ADJOINT_LIMITS:
+            operator = self._attempt(f"a copy in {_name(dtype)}", partial(self._in_precision, dtype))
+            problem = None if operator is None else map_problem(operator, self.seed)
+            if problem is not None:
+                self.problems.append(f"in {_name(dtype)} {problem}")
+            if self.problems:
+                return False
+        return True
+
     def norm(self) -> float | None:
         norm = self._attempt("norm()", lambda: float(self.operator.norm().max()))
         if norm is not None and not 0 <= norm < float("inf"):
@@ -116,7 +130,7 @@ class _Examination:
         return norm
 
     def adjoint_error(self, dtype: torch.dtype) -> float | None:
-        precision = str(dtype).removeprefix("torch.")
+        precision = _name(dtype)
         error = self._attempt(
             f"adjoint_error() in {precision}", lambda: self._in_precision(dtype).adjoint_error(seed=self.seed)
         )
@@ -133,7 +147,7 @@ class _Examination:
         if operator is None:
             return ()
         generator = torch.Generator().manual_seed(self.seed)
-        x = tree_map(lambda leaf: normal_like(leaf, generator), operator.zero_image())
+        x = random_like(operator.zero_image(), generator)
         right = ["x"] if self._gradient_is_right("x", *_of_image(operator, x), optional=False) else []
         right += [
             name
@@ -168,10 +182,13 @@ class _Examination:
         """Return what `function` returns; note the problem where it raises, as an operator under examination may."""
         try:
             return function()
-        except Exception as error:  # noqa: BLE001
-            reason = (str(error).splitlines() or ["without a message"])[0]
-            self.problems.append(f"{what} raised {type(error).__name__}: {reason}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            self.problems.append(f"{what} raised {error_text(error)}")
             return None
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _of_image(operator: LinearOperator, x: Tree) -> tuple[Forward, list[Tensor]]:

@@ -28,6 +28,7 @@ Baseline: TypeAlias = Literal["adjoint", "pinv"]
 """The naive reconstructions."""
 
 _DATA_RANGE = 1.0
+_ROUNDING = 1e-3
 _NAMES = ("psnr", "ssim", "naive_psnr", "naive_ssim", "seconds")
 
 
@@ -147,7 +148,7 @@ def evaluate(
     UnknownNameError
         If there is no such task or method.
     ArgumentError
-        If there is no image.
+        If there is no image, or one has values outside [0, 1], or `images` is a single path.
     WellposedError
         If the task or the method cannot handle an image; the sentence names the image.
 
@@ -161,6 +162,11 @@ def evaluate(
     task = get_task(task) if isinstance(task, str) else task
     if isinstance(method, str):
         check_name("method", method, METHODS)
+    if isinstance(images, (str, Path)):
+        raise ArgumentError(
+            f"evaluate expects several images or paths, got {str(images)!r}: wp.data.list_images gives those of a "
+            "folder."
+        )
     rows = []
     for index, image in enumerate(images):
         name = str(index) if isinstance(image, Tensor) else Path(image).name
@@ -183,6 +189,7 @@ def run_trial(task: Task, x: Tensor, method: str | Reconstructor, *, name: str, 
     ----------
     task : Task
     x : Tensor, shape (1, C, H, W)
+        With values in [0, 1].
     method : str or callable
     name : str
         Of the image; its randomness depends on it and on `seed`.
@@ -196,15 +203,25 @@ def run_trial(task: Task, x: Tensor, method: str | Reconstructor, *, name: str, 
     ------
     ShapeError
         If `x` is not a single image.
+    ArgumentError
+        If it has values outside [0, 1], the range that the scores assume.
     """
     if x.ndim != 4 or x.shape[0] != 1:
         raise ShapeError(f"a trial expects one image of shape (1, C, H, W), got {tuple(x.shape)}: split the batch.")
     x = task.fit(x)
+    _check_range(x)
     y, physics = task.sample(x, generator=streams(torch.Generator().manual_seed(seed), name)[name])
     x_hat, seconds = _timed(method, y, physics)
     baseline, naive = _best_baseline(y, physics, x)
     score = Score(name, *_quality(x_hat, x), *_quality(naive, x), baseline, seconds)
     return Trial(x, y, physics, naive, x_hat, score)
+
+
+def _check_range(x: Tensor) -> None:
+    values = x.abs() if x.is_complex() else x
+    least, most = float(values.min()), float(values.max())
+    if not (least >= -_ROUNDING and most <= _DATA_RANGE + _ROUNDING):
+        raise ArgumentError(f"a trial expects an image in [0, 1], got values from {least:g} to {most:g}: rescale it.")
 
 
 def _callable_name(method: Reconstructor) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -103,7 +103,7 @@ class RAM(Trunk):
         scale = _dim_scale(y)
         with torch.autocast(scale.device.type, enabled=False):
             y = tree_map(lambda leaf: leaf / per_image(scale, leaf), y)
-            back: Tensor = operator.adjoint(y)  # type: ignore[assignment]
+            back = cast("Tensor", operator.adjoint(y))
             _check_channels(back)
             sigma_map = as_map(level_of(physics.noise, "sigma", sigma), back) / per_image(scale, back)
             gain_map = as_map(level_of(physics.noise, "gain", gain), back) / per_image(scale, back)
@@ -121,7 +121,7 @@ class RAM(Trunk):
             return back
         ratio = _mean_size(y) / (sigma + _EPSILON)
         gamma = self.fact_realign / (_EPSILON + 1 / ratio)
-        return operator.prox(back, y, gamma.clamp_min(1e-8))  # type: ignore[return-value]
+        return cast("Tensor", operator.prox(back, y, gamma.clamp_min(1e-8)))
 
     def _padded_pass(
         self, guess: Tensor, back: Tensor, operator: LinearOperator, sigma_map: Tensor, gain_map: Tensor
@@ -132,7 +132,8 @@ class RAM(Trunk):
         if any(padding):
             padded = (size[0] + padding[0], size[1] + padding[1])
             crop = Crop((guess.shape[1], *padded), corner=padding, size=size).to(back.device, operator.dtype)
-            operator, back, guess = operator @ crop, crop.adjoint(back), crop.adjoint(guess)  # type: ignore[assignment]
+            back, guess = (cast("Tensor", crop.adjoint(image)) for image in (back, guess))
+            operator = operator @ crop
         operator = _sized(operator, tuple(back.shape[1:]))
         maps = torch.cat([padded_map(level, size, padding) for level in (sigma_map, gain_map)], dim=1)
         pyramid = build_pyramid(operator, back, _FACTORS)
