@@ -134,7 +134,7 @@ class RAM(Trunk):
             crop = Crop((guess.shape[1], *padded), corner=padding, size=size).to(back.device, operator.dtype)
             back, guess = (cast("Tensor", crop.adjoint(image)) for image in (back, guess))
             operator = operator @ crop
-        operator = _sized(operator, tuple(back.shape[1:]))
+        operator = _sized(operator, back)
         maps = torch.cat([padded_map(level, size, padding) for level in (sigma_map, gain_map)], dim=1)
         pyramid = build_pyramid(operator, back, _FACTORS)
         if guess.is_complex():
@@ -150,11 +150,12 @@ def _linear(physics: Physics) -> LinearOperator:
     return physics.operator
 
 
-def _sized(operator: LinearOperator, image_shape: tuple[int, ...]) -> LinearOperator:
-    """Return the operator for images of one size, where it takes any."""
+def _sized(operator: LinearOperator, image: Tensor) -> LinearOperator:
+    """Return the operator for images of the size of `image`, where it takes any."""
     if None not in operator.image_shape or "image_shape" not in operator.constructor_names():
         return operator
-    return type(operator)(**{**operator.constructor_arguments(), "image_shape": image_shape})
+    arguments = {**operator.constructor_arguments(), "image_shape": tuple(image.shape[1:])}
+    return type(operator)(**arguments).to(image.device, image.dtype.to_real())
 
 
 def _check_channels(image: Tensor) -> None:

@@ -40,9 +40,9 @@ def _on_grid(
     """Return the backprojection and the scaled normal operator f^2 A_s^H A_s on a coarser grid."""
     if factor == 1:
         return backprojection, operator.gram
-    shrink = Downsample(factor, tuple(backprojection.shape[1:]), _FILTER).to(backprojection.device, operator.dtype)
-    normal = (factor * Coarse(operator, factor, shrink.filter)).gram
-    return shrink(backprojection), normal
+    coarse = Coarse(operator, factor, _FILTER)
+    shrink = Downsample(factor, tuple(backprojection.shape[1:]), coarse.filter)
+    return shrink(backprojection), (factor * coarse).gram
 
 
 def _conditioning(coarse: Tensor, normal: Callable[[Tensor], Tensor]) -> Conditioning:
