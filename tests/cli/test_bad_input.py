@@ -54,6 +54,8 @@ def files(tmp_path, monkeypatch):
     measurements("nan.safetensors", float("nan"))
     measurements("inf.safetensors", float("inf"))
     measurements("batch.safetensors", batch=2)
+    lost = operators.Mask(torch.full((1, 1, 8, 8), torch.nan), (3, 8, 8))
+    save_measurements("lost.safetensors", torch.ones(1, 3, 8, 8), Physics(lost, noise.Gaussian(0.1)))
     return tmp_path
 
 
@@ -87,6 +89,7 @@ def files(tmp_path, monkeypatch):
         ("reconstruct foreign.safetensors -o x.png", "no measurement file"),
         ("reconstruct nan.safetensors -o x.png", "NaN"),
         ("reconstruct inf.safetensors -o x.png", "infinity"),
+        ("reconstruct lost.safetensors -o x.png --method adjoint", "the image from lost.safetensors holds NaN"),
         ("reconstruct y.safetensors -o x.png --method tw", "unknown method 'tw'"),
         ("reconstruct y.safetensors -o x.xyz", "x.xyz cannot be written: end its name in .png"),
         ("reconstruct y.safetensors -o y.safetensors", "is the input: choose another name"),
@@ -115,7 +118,7 @@ def files(tmp_path, monkeypatch):
         ),
         ("demo --markdown table.txt", "end its name in .md"),
         ("doctor --device tpu", "there is no device 'tpu' here"),
-        ("doctor mymodule", "expects module:object, such as mymodule:my_operator, got 'mymodule'"),
+        ("doctor mymodule", "for the file mymodule.py here, got 'mymodule'"),
         ("doctor :x", "expects module:object"),
         ("doctor mymodule.py:x", "for the file mymodule.py here, got 'mymodule.py:x'"),
         ("doctor ./mymodule:x", "doctor expects module:object"),

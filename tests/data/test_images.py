@@ -342,6 +342,7 @@ def test_colours_survive_png_and_jpeg_in_their_order(tmp_path):
         ("a.jpg", UNIT[:, :1], {"bits": 16}, (UnsupportedError, "grey .png only")),
         ("a.npy", UNIT, {"bits": 16}, (UnsupportedError, "leave out bits")),
         ("a.png", UNIT, {"bits": 12}, (ArgumentError, "8 or 16 bits, got 12")),
+        ("a.png", np.ones((1, 1, 2, 2)), {}, (DTypeError, "got ndarray: convert it with torch.from_numpy")),
         ("a.png", torch.ones(1, 1, 2, 2, dtype=torch.uint8), {}, (DTypeError, "divide 8-bit values by 255")),
         ("a.npy", UNIT / 0, {}, (ArgumentError, "finite values")),
         ("a.xyz", UNIT, {}, (FormatError, "'.xyz': known ones are")),

@@ -60,7 +60,7 @@ def test_gaussian_kernel_refuses_a_sigma_that_is_not_positive(sigma):
 def test_gaussian_kernel_refuses_wrong_shapes():
     with pytest.raises(ShapeError, match="one value per image"):
         gaussian_kernel(torch.ones(2, 1))
-    with pytest.raises(ArgumentError, match="at least one pixel, got 0"):
+    with pytest.raises(ArgumentError, match="one pixel or more, a whole number, got 0"):
         gaussian_kernel(1.0, size=0)
 
 
@@ -157,11 +157,14 @@ def test_a_trajectory_outside_the_kernel_is_an_error():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"batch": 0}, "at least one kernel, got 0"),
+        ({"batch": 0}, "one kernel or more, a whole number, got 0"),
+        ({"batch": 1.0}, "a whole number, got 1.0"),
         ({"length_scale": 0.0}, "positive length_scale"),
         ({"std": -1.0}, "positive length_scale and std, got 0.5 and -1"),
         ({"n_steps": 6}, "n_steps of at least 7, got 6"),
-        ({"size": 0}, "at least one pixel"),
+        ({"size": 0}, "one pixel or more"),
+        ({"size": 5.5}, "a whole number, got 5.5"),
+        ({"size": (5, 5)}, r"a whole number, got \(5, 5\)"),
     ],
 )
 def test_motion_kernel_refuses_nonsense(arguments, sentence):

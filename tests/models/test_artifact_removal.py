@@ -56,6 +56,24 @@ def test_measurements_may_be_a_tuple():
     torch.testing.assert_close(restored, y[0] + 2 * y[1])
 
 
+class Foreign:
+    """The names that physics of DeepInverse have."""
+
+    def A(self, x):
+        return 3 * x
+
+    def A_adjoint(self, y):
+        return 3 * y
+
+    noise_model = type("GaussianNoise", (), {"sigma": 0.5})()
+
+
+def test_physics_of_deepinverse_will_do():
+    spy, y = Spy(), random_tensor(1, 1, 64, 64)
+    torch.testing.assert_close(ArtifactRemoval(spy)(y, Foreign()), 3 * y)
+    assert spy.sigma.item() == pytest.approx(1.5, rel=0.05)
+
+
 def test_gradients_reach_measurements_and_weights():
     model, y = ArtifactRemoval(CASES["UNet-noise-map"].make()), random_tensor(1, 1, 8, 8).requires_grad_()
     model(y, tripled(wp.noise.Gaussian(0.1), size=8)).square().sum().backward()

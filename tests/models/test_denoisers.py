@@ -11,6 +11,7 @@ import torch
 from tests.models.denoiser_cases import CASES
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.models import MODELS, Denoiser, DnCNN, DRUNet, UNet
+from wellposed.models.u_shape import UShapedDenoiser
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 TOLD = {name: case for name, case in CASES.items() if not case.make().blind}
@@ -24,9 +25,12 @@ def test_every_denoiser_has_a_case():
     assert {type(case.make()).__name__ for case in CASES.values()} == registered
 
 
-def test_models_are_abstract_or_final():
+def test_denoisers_are_abstract_or_final():
+    kinds = [*Denoiser.__subclasses__(), *UShapedDenoiser.__subclasses__()]
+    final = {kind for kind in kinds if getattr(kind, "__final__", False) and kind.__module__.startswith("wellposed.")}
     assert inspect.isabstract(Denoiser)
-    assert [name for name, model in MODELS.items() if not getattr(model, "__final__", False)] == []
+    assert inspect.isabstract(UShapedDenoiser)
+    assert final == {model for model in MODELS.values() if issubclass(model, Denoiser)}
 
 
 @every_case

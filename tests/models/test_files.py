@@ -14,6 +14,7 @@ from wellposed.core.errors import FormatError, UnsupportedError
 from wellposed.core.files import MissingFileError
 from wellposed.models import (
     MODELS,
+    RAM,
     Anscombe,
     ArtifactRemoval,
     DnCNN,
@@ -44,6 +45,7 @@ EXAMPLES = {name: (case.make, denoised(case)) for name, case in CASES.items()} |
         lambda: PDNet(n_iter=2, n_memory=3, width=4).double(),
         lambda model: model(IMAGE[..., :4, :4], PHYSICS),
     ),
+    "RAM": (lambda: RAM("small", krylov=False), lambda model: model.denoise(IMAGE.float(), sigma=0.1)),
     "Equivariant-shifts": (
         lambda: Equivariant(CASES["DnCNN"].make(), "shifts", "average"),
         lambda model: model(IMAGE[..., :4, :4]),

@@ -61,6 +61,8 @@ def test_complex_images_are_two_channels():
 def test_images_and_measurements_may_differ_in_size():
     physics = wp.Physics(wp.operators.Downsample(2, image_shape=(3, 8, 12)).double())
     assert build(3, 3)(random_tensor(2, 3, 4, 6), physics).shape == (2, 3, 8, 12)
+    mosaic = wp.Physics(wp.operators.BayerMosaic(image_shape=(3, 8, 12)).double())
+    assert build(3, 1)(random_tensor(2, 1, 8, 12), mosaic).shape == (2, 3, 8, 12)
 
 
 def test_a_batch_equals_its_items():

@@ -79,6 +79,21 @@ def test_unet_is_its_formula(bias, noise_map):
     torch.testing.assert_close(model(x, 0.3), x + _dense(model.last, decoded))
 
 
+def test_drunet_is_its_formula():
+    """Two by two pixels and two scales: kernels of 2 x 2 make one pixel of four, and four of one."""
+    model = _pixelwise(DRUNet(1, widths=(3, 4), blocks=1).double())
+    x = random_tensor(1, 1, 2, 2)
+
+    def refined(block, h):
+        return h + _dense(block.res[2], _dense(block.res[0], h).clamp_min(0))
+
+    head = _dense(model.m_head, torch.cat([x, torch.full_like(x, 0.3)], dim=1))
+    coarse = torch.einsum("bihw,oihw->bo", refined(model.m_down1[0], head), model.m_down1[1].weight)[..., None, None]
+    body = refined(model.m_body[0], coarse) + coarse
+    fine = refined(model.m_up1[1], torch.einsum("bihw,ioyx->boyx", body, model.m_up1[0].weight))
+    torch.testing.assert_close(model(x, 0.3), _dense(model.m_tail, fine + head))
+
+
 def test_tiny_folds_squares_of_four_pixels_into_channels():
     """A pixel of the folded grid sees the 2 x 2 square, and the correction is unfolded to where it came from."""
     model = DenoiserTiny(channels=1, widths=(4, 6), blocks=1).double()
@@ -94,8 +109,11 @@ def test_tiny_folds_squares_of_four_pixels_into_channels():
 def test_default_sizes():
     """The numbers of parameters that the papers and the docstrings state."""
     with torch.device("meta"):
-        counts = {type(m).__name__: sum(p.numel() for p in m.parameters()) for m in (DRUNet(), DnCNN(), DenoiserTiny())}
-    assert counts == {"DRUNet": 32_640_960, "DnCNN": 668_227, "DenoiserTiny": 774_016}
+        counts = {
+            type(m).__name__: sum(p.numel() for p in m.parameters())
+            for m in (DRUNet(), DnCNN(), DenoiserTiny(), UNet())
+        }
+    assert counts == {"DRUNet": 32_640_960, "DnCNN": 668_227, "DenoiserTiny": 774_016, "UNet": 1_925_667}
 
 
 def _pixelwise(model):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from wellposed.core.errors import ArgumentError, ShapeError, SolverError, UnknownNameError
+from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, SolverError, UnknownNameError
 from wellposed.data import TASKS, Task, get_task, write_image
 from wellposed.operators import Mask
 from wellposed.verbs.evaluate import Evaluation, Score, evaluate, run_trial
@@ -205,6 +205,7 @@ def test_a_method_is_known_by_its_name():
         (("denoise-esay", [image()]), UnknownNameError, "did you mean 'denoise-easy'"),
         (("sr4", [image()], "tvv"), UnknownNameError, "unknown method 'tvv'; did you mean 'tv'"),
         (("sr4", []), ArgumentError, "at least one image"),
+        (("sr4", [image().numpy()]), DTypeError, "image 0 to be a torch.Tensor, got ndarray: convert"),
         (("sr4", "folder"), ArgumentError, "several images or paths, got 'folder': wp.data.list_images"),
         (("sr4", [255 * image()]), ArgumentError, r"^0: .*in \[0, 1\], got values from .* to 2\d\d.*: rescale"),
         (("sr4", [image() - 0.5]), ArgumentError, r"in \[0, 1\], got values from -0\."),

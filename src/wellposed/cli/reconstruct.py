@@ -8,6 +8,7 @@ import typer
 from wellposed.cli._checks import check_output, checked_device
 from wellposed.cli._options import Device, Method, Output, Quiet
 from wellposed.cli._screen import progress, say
+from wellposed.core.errors import ArgumentError
 
 __all__ = ["reconstruct"]
 
@@ -31,6 +32,10 @@ def reconstruct(
     y, physics = load_measurements(measurements, device=checked_device(device))
     with progress("reconstructing", quiet=quiet) as update:
         x_hat = recover(y, physics, method, callback=update)
+    if not x_hat.isfinite().all():
+        raise ArgumentError(
+            f"the image from {measurements} holds NaN or infinity: check the parameters of its physics."
+        )
     is_shown = x_hat.is_complex() and output.suffix.lower() in _PICTURES
     write_image(output, x_hat.abs() if is_shown else x_hat)
     say(f"{output}: image {tuple(x_hat.shape)} by {method}", quiet=quiet)

@@ -11,6 +11,7 @@ from torch import Tensor
 from wellposed.core.errors import ArgumentError, DTypeError, FormatError, ShapeError, UnsupportedError
 from wellposed.core.files import atomic_path, existing_file, existing_folder
 from wellposed.core.names import check_name
+from wellposed.core.shapes import check_tensor
 from wellposed.data import _codecs
 
 __all__ = ["ColourMode", "list_images", "read_image", "to_grey", "write_image"]
@@ -102,7 +103,7 @@ def write_image(path: str | Path, image: Tensor, *, bits: Literal[8, 16] = 8) ->
     ShapeError
         If the format cannot hold an image of that shape.
     DTypeError
-        If the image is made of integers.
+        If the image is no tensor, or made of integers.
     ArgumentError
         If it holds a NaN or an infinity, or `bits` is neither 8 nor 16.
     UnsupportedError
@@ -114,6 +115,7 @@ def write_image(path: str | Path, image: Tensor, *, bits: Literal[8, 16] = 8) ->
     """
     path = Path(path)
     suffix = _known_suffix(path)
+    check_tensor("write_image", "image", image)
     if not (image.is_floating_point() or image.is_complex()):
         raise DTypeError(f"write_image expects a floating-point image, got {image.dtype}: divide 8-bit values by 255.")
     if image.ndim not in (4, 5) or image.numel() == 0:
@@ -173,6 +175,8 @@ def to_grey(image: Tensor) -> Tensor:
     ------
     ShapeError
         If there are neither one nor three channels.
+    DTypeError
+        If it is no tensor.
 
     References
     ----------
@@ -200,6 +204,7 @@ def _convert(image: Tensor, mode: ColourMode | None) -> Tensor:
 
 
 def _check_colours(image: Tensor) -> None:
+    check_tensor("a colour conversion", "its image", image)
     if image.ndim < 3 or image.shape[1] not in (1, 3):
         raise ShapeError(f"a colour conversion expects an image (B, C, ...) with C = 1 or 3, got {tuple(image.shape)}.")
 

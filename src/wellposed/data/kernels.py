@@ -32,7 +32,7 @@ def gaussian_kernel(sigma: float | Tensor, size: int = 31) -> Tensor:
     Raises
     ------
     ArgumentError
-        If a `sigma` is not positive, or `size` is below one.
+        If a `sigma` is not positive, or `size` is no whole number of at least one.
     ShapeError
         If `sigma` has more than one axis.
 
@@ -113,8 +113,7 @@ def motion_kernel(
     (torch.Size([4, 1, 31, 31]), True)
     """
     _check_size(size)
-    if batch < 1:
-        raise ArgumentError(f"motion_kernel expects a batch of at least one kernel, got {batch}.")
+    _check_batch(batch)
     if not (length_scale > 0 and std > 0):
         raise ArgumentError(f"motion_kernel expects positive length_scale and std, got {length_scale:g} and {std:g}.")
     if n_steps < 2 * math.pi:
@@ -154,6 +153,11 @@ def _histogram(trajectories: Tensor, size: int) -> Tensor:
     return kernel.unflatten(1, (1, size, size))
 
 
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise ArgumentError(f"a kernel has a size of at least one pixel, got {size}.")
+def _check_size(size: object) -> None:
+    if not isinstance(size, int) or size < 1:
+        raise ArgumentError(f"a kernel has a size of one pixel or more, a whole number, got {size!r}.")
+
+
+def _check_batch(batch: object) -> None:
+    if not isinstance(batch, int) or batch < 1:
+        raise ArgumentError(f"motion_kernel expects a batch of one kernel or more, a whole number, got {batch!r}.")

@@ -168,8 +168,8 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator | None) -> Tenso
     return uniform_like(torch.empty(shape, device=device), generator)
 
 
-def _check_shape(owner: str, batch: int, image_shape: tuple[int, ...]) -> None:
-    if batch < 1:
-        raise ArgumentError(f"{owner} expects a batch of at least one mask, got {batch}.")
-    if len(image_shape) not in (3, 4) or min(image_shape) < 1:
-        raise ShapeError(f"{owner} expects image_shape (C, H, W) or (C, D, H, W), got {tuple(image_shape)}.")
+def _check_shape(owner: str, batch: object, image_shape: object) -> None:
+    if not isinstance(batch, int) or batch < 1:
+        raise ArgumentError(f"{owner} expects a batch of one mask or more, a whole number, got {batch!r}.")
+    if not isinstance(image_shape, (tuple, list)) or len(image_shape) not in (3, 4) or min(image_shape) < 1:
+        raise ShapeError(f"{owner} expects image_shape (C, H, W) or (C, D, H, W), got {image_shape}.")

@@ -217,7 +217,7 @@ def _all_tasks() -> list[Task]:
     gaussian = [
         Task(
             f"gaussian-{level}",
-            f"Gaussian blur ({width:g} pixels), noise {sigma:g}",
+            f"Gaussian blur (standard deviation {width:g}), noise {sigma:g}",
             partial(_gaussian, width=width),
             sigma,
             min_size=_KERNEL_SIZE,

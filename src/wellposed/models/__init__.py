@@ -10,12 +10,14 @@ from wellposed.models.drunet import DRUNet
 from wellposed.models.equivariant import Equivariant
 from wellposed.models.files import load_model, save_model
 from wellposed.models.pdnet import PDNet
+from wellposed.models.ram import RAM
 from wellposed.models.registry import MODELS
 from wellposed.models.tiny import DenoiserTiny
 from wellposed.models.unet import UNet
 
 __all__ = [
     "MODELS",
+    "RAM",
     "Anscombe",
     "ArtifactRemoval",
     "ComplexDenoiser",

@@ -101,8 +101,7 @@ class Anscombe(nn.Module):
 
 
 def _stabilised(x: Tensor, gain: Tensor, sigma: Tensor) -> Tensor:
-    variance = gain * x + 3 / 8 * gain.square() + sigma.square()
-    return 2 / gain * variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt()
+    return 2 / gain * (gain * x + 3 / 8 * gain.square() + sigma.square()).clamp_min(0).sqrt()
 
 
 def _photons(stabilised: Tensor, sigma: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from wellposed.core.rng import normal_like
 from wellposed.core.tree import Tree, per_image, tree_map
 from wellposed.models.base import Denoiser
 from wellposed.optim import noise_levels
-from wellposed.physics import Physics
+from wellposed.physics import Physics, as_physics
 
 __all__ = ["ArtifactRemoval"]
 
@@ -65,7 +65,7 @@ class ArtifactRemoval(nn.Module):
         ----------
         y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
         physics : Physics
-            With a linear operator.
+            With a linear operator; also one of DeepInverse.
 
         Returns
         -------
@@ -78,6 +78,7 @@ class ArtifactRemoval(nn.Module):
         ShapeError, DTypeError
             If the measurements do not fit the physics, or the image not the network.
         """
+        physics = as_physics(physics, y)
         image = self._back(y, physics)
         if isinstance(self.network, Denoiser) and not self.network.blind:
             return self.network(image, self._noise_level(y, physics))

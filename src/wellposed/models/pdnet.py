@@ -12,7 +12,7 @@ from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, Unsuppo
 from wellposed.core.tree import per_image
 from wellposed.models.base import check_counts
 from wellposed.operators import LinearOperator
-from wellposed.physics import Physics
+from wellposed.physics import Physics, as_physics
 
 __all__ = ["PDNet"]
 
@@ -89,7 +89,7 @@ class PDNet(nn.Module):
         y : Tensor, shape (B, *measurement_shape)
             Two-dimensional with channels: (B, C', H', W'), of the precision of the weights.
         physics : Physics
-            With a linear operator.
+            With a linear operator; also one of DeepInverse.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class PDNet(nn.Module):
         DTypeError
             If the measurements have another precision than the weights.
         """
-        operator: Any = _linear(physics)
+        operator: Any = _linear(as_physics(physics, y))
         back = operator.adjoint(y)
         self._check("images", self.image_channels, back)
         self._check("measurements", self.measurement_channels, y)

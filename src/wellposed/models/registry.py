@@ -9,6 +9,7 @@ from wellposed.models.dncnn import DnCNN
 from wellposed.models.drunet import DRUNet
 from wellposed.models.equivariant import Equivariant
 from wellposed.models.pdnet import PDNet
+from wellposed.models.ram import RAM
 from wellposed.models.tiny import DenoiserTiny
 from wellposed.models.unet import UNet
 
@@ -25,6 +26,7 @@ MODELS: dict[str, type[nn.Module]] = {
         DnCNN,
         Equivariant,
         PDNet,
+        RAM,
         UNet,
     )
 }

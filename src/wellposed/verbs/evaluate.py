@@ -17,6 +17,7 @@ from torch import Tensor
 from wellposed.core.errors import ArgumentError, ShapeError, SolverError, WellposedError
 from wellposed.core.names import check_name
 from wellposed.core.rng import streams
+from wellposed.core.shapes import check_tensor
 from wellposed.data import Task, get_task, read_image
 from wellposed.metrics import psnr, ssim
 from wellposed.physics import Physics
@@ -147,6 +148,8 @@ def evaluate(
     ------
     UnknownNameError
         If there is no such task or method.
+    DTypeError
+        If an image is neither a tensor nor a path.
     ArgumentError
         If there is no image, or one has values outside [0, 1], or `images` is a single path.
     WellposedError
@@ -169,8 +172,11 @@ def evaluate(
         )
     rows = []
     for index, image in enumerate(images):
-        name = str(index) if isinstance(image, Tensor) else Path(image).name
-        x = image if isinstance(image, Tensor) else read_image(image)
+        if isinstance(image, (str, Path)):
+            name, x = Path(image).name, read_image(image)
+        else:
+            check_tensor("evaluate", f"image {index}", image)
+            name, x = str(index), image
         try:
             rows.append(run_trial(task, x.to(device), method, name=name, seed=seed).score)
         except WellposedError as error:
