@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = version("wellposed")
 
 if TYPE_CHECKING:
-    from wellposed import core, data, metrics, noise, operators, optim, solvers, verbs
+    from wellposed import core, data, metrics, models, noise, operators, optim, solvers, verbs
     from wellposed.core.errors import ShapeError, SolverError, WellposedError
     from wellposed.data.measurements import load_measurements, save_measurements
     from wellposed.physics import Physics
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate",
     "load_measurements",
     "metrics",
+    "models",
     "noise",
     "operators",
     "optim",

@@ -192,7 +192,7 @@ def test_half_precision_by_autocast_stays_near(small):
 def test_wrong_input_is_told(small):
     with pytest.raises(ShapeError, match="one to three real channels"):
         small.denoise(torch.rand(1, 4, 64, 64))
-    with pytest.raises(ShapeError, match="noise level"):
+    with pytest.raises(ShapeError, match="RAM expects sigma"):
         small.denoise(torch.rand(1, 1, 64, 64), sigma=torch.ones(1, 1, 3, 3))
     with pytest.raises(UnknownNameError, match="did you mean 'small'"):
         RAM("smal")

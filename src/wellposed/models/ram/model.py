@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, cast, final
 
 import torch
 from torch import Tensor
@@ -11,8 +11,9 @@ from wellposed.core.complex_view import channels_to_complex, complex_to_channels
 from wellposed.core.errors import ShapeError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.tree import Tree, per_image, tree_leaves, tree_map
+from wellposed.models.base import Level
 from wellposed.models.ram.blocks import CHANNELS
-from wellposed.models.ram.noise_maps import as_map, level_of, padded_map, per_image_level
+from wellposed.models.ram.noise_maps import noise_map, padded_map, per_image_level
 from wellposed.models.ram.pyramid import build_pyramid
 from wellposed.models.ram.trunk import Trunk
 from wellposed.operators import Crop, Identity, LinearOperator
@@ -30,6 +31,7 @@ _DIM = 5 * _LEAST_SIGMA
 _EPSILON = 1e-4
 
 
+@final
 class RAM(Trunk):
     r"""Recover an image from the measurements of any linear physics, in one pass.
 
@@ -72,9 +74,7 @@ class RAM(Trunk):
         self.proximal = proximal
         self.krylov = krylov
 
-    def forward(
-        self, y: Tree, physics: Physics, *, sigma: float | Tensor | None = None, gain: float | Tensor | None = None
-    ) -> Tensor:
+    def forward(self, y: Tree, physics: Physics, *, sigma: Level | None = None, gain: Level | None = None) -> Tensor:
         """Recover an image.
 
         Parameters
@@ -105,13 +105,13 @@ class RAM(Trunk):
             y = tree_map(lambda leaf: leaf / per_image(scale, leaf), y)
             back = cast("Tensor", operator.adjoint(y))
             _check_channels(back)
-            sigma_map = as_map(level_of(physics.noise, "sigma", sigma), back) / per_image(scale, back)
-            gain_map = as_map(level_of(physics.noise, "gain", gain), back) / per_image(scale, back)
+            sigma_map = noise_map(physics.noise, "sigma", sigma, back) / per_image(scale, back)
+            gain_map = noise_map(physics.noise, "gain", gain, back) / per_image(scale, back)
             sigma_map, gain_map = sigma_map.clamp_min(_LEAST_SIGMA), gain_map.clamp_min(_LEAST_GAIN)
             guess = self._guess(y, back, operator, per_image_level(sigma_map))
         return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)
 
-    def denoise(self, x: Tensor, *, sigma: float | Tensor = 0.0, gain: float | Tensor = 0.0) -> Tensor:
+    def denoise(self, x: Tensor, *, sigma: Level = 0.0, gain: Level = 0.0) -> Tensor:
         """Remove Poisson and Gaussian noise from an image, shape (B, C, H, W)."""
         return self(x, Physics(Identity()), sigma=sigma, gain=gain)
 
