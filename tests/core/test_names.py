@@ -13,14 +13,14 @@ def test_known_names_pass():
 
 
 def test_unknown_names_are_refused_with_the_nearest_and_the_list():
-    with pytest.raises(UnknownNameError, match=r"^unknown task 'blurr'; did you mean 'blur'\? Known: mask, blur$"):
+    with pytest.raises(UnknownNameError, match=r"^unknown task 'blurr'; did you mean 'blur'\? Known: mask, blur\.$"):
         check_name("task", "blurr", ["mask", "blur"])
     with pytest.raises(UnknownNameError, match=r"^unknown task 'zzz'\. 'wellposed tasks' lists them\.$"):
         check_name("task", "zzz", ["mask", "blur"], hint="'wellposed tasks' lists them.")
 
 
 def test_names_may_come_from_an_iterator():
-    with pytest.raises(UnknownNameError, match="Known: mask, blur"):
+    with pytest.raises(UnknownNameError, match=r"Known: mask, blur\."):
         check_name("task", "zzz", iter(["mask", "blur"]))
 
 

@@ -130,3 +130,11 @@ def test_log_poisson_min_count_out_of_bounds(min_count):
 def test_log_poisson_refuses_infinitely_many_photons():
     with pytest.raises(ArgumentError, match="minimum of -1000"):
         LogPoisson(10.0, 1.0)(torch.tensor([[-1000.0]]))
+
+
+def test_more_photons_than_can_be_counted_are_refused():
+    """They would come back negative."""
+    x = torch.ones(1, 1, 2, 2, dtype=torch.float64)
+    assert Poisson(1e-17)(x).min() > 0.99
+    with pytest.raises(ArgumentError, match="photons are too many to count"):
+        Poisson(1e-30)(x)

@@ -145,7 +145,7 @@ def test_an_explicit_filter_is_kept_as_it_is():
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ((1, (1, 8, 8)), ArgumentError, "factor of at least 2, got 1"),
+        ((1, (1, 8, 8)), ArgumentError, "whole number of at least 2, got 1"),
         ((3, (1, 8, 9)), ShapeError, "height and width are multiples of 3"),
         ((2, (8, 8)), ShapeError, r"images \(C, H, W\)"),
         ((2, (3, 8, 8), torch.ones(1, 2, 3, 3)), ShapeError, "real filter of shape"),

@@ -22,7 +22,7 @@ def existing_file(path: str | Path) -> Path:
     MissingFileError
         If nothing is there.
     FormatError
-        If a folder is there.
+        If a folder, a device or a pipe is there.
     PermissionError
         If the file may not be read.
     """
@@ -31,6 +31,8 @@ def existing_file(path: str | Path) -> Path:
         raise FormatError(f"expected a file, and {path} is a folder: name a file inside it.")
     if not path.exists():
         raise MissingFileError(f"no such file: {path}; check its name and the folder {path.absolute().parent}.")
+    if not path.is_file():
+        raise FormatError(f"expected a file, and {path} is a device or a pipe: copy what it gives into a file first.")
     with path.open("rb"):
         return path
 

@@ -11,7 +11,7 @@ __all__ = ["check_keywords", "check_name", "optional_import"]
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(str(name), list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else "."
 
 
@@ -27,7 +27,7 @@ def check_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") ->
     if name in known:
         return name
     raise UnknownNameError(
-        f"unknown {kind} {name!r}{_did_you_mean(name, known)} {hint or 'Known: ' + ', '.join(known)}"
+        f"unknown {kind} {name!r}{_did_you_mean(name, known)} {hint or 'Known: ' + ', '.join(known) + '.'}"
     )
 
 

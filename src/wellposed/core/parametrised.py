@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wellposed.core.autograd import is_recorded
 from wellposed.core.complex_view import real_view
-from wellposed.core.errors import ArgumentError, ShapeError
+from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.core.names import check_keywords
 
 __all__ = ["Parametrised"]
@@ -50,6 +50,10 @@ class Parametrised(nn.Module):
         if isinstance(value, nn.Parameter):
             self.register_parameter(name, value)
             return
+        if not isinstance(value, (Tensor, int, float, complex)):
+            raise DTypeError(
+                f"{type(self).__name__} expects {name} to be a number or a torch.Tensor, got {type(value).__name__}."
+            )
         tensor = torch.as_tensor(value)
         if tensor.numel() == 0:
             raise ShapeError(f"{type(self).__name__} got an empty {name} of shape {tuple(tensor.shape)}.")

@@ -5,17 +5,34 @@ same numbers on every device.
 """
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wellposed.core.complex_view import real_view
+from wellposed.core.errors import DTypeError
 
-__all__ = ["exponential_like", "normal_like", "streams", "uniform_like"]
+__all__ = ["check_generator", "exponential_like", "normal_like", "streams", "uniform_like"]
 
 
 def _draw_device(like: Tensor, generator: torch.Generator | None) -> torch.device:
-    return like.device if generator is None else generator.device
+    return like.device if generator is None else check_generator(generator).device
+
+
+def check_generator(generator: Any) -> torch.Generator:
+    """Return `generator` if it is torch's.
+
+    Raises
+    ------
+    DTypeError
+        Otherwise, with the way to make one.
+    """
+    if isinstance(generator, torch.Generator):
+        return generator
+    raise DTypeError(
+        f"expected a torch.Generator, got {type(generator).__name__}: torch.Generator().manual_seed(0) makes one."
+    )
 
 
 def normal_like(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -46,7 +63,7 @@ def streams(generator: torch.Generator | None, *names: str) -> dict[str, torch.G
     A stream depends on the state of `generator` and on its own name only: adding, dropping or reordering names leaves
     the others as they were, and the next call gives fresh ones.
     """
-    device = "cpu" if generator is None else generator.device
+    device = "cpu" if generator is None else check_generator(generator).device
     root = int(torch.randint(2**62, (), generator=generator, device=device))
     return {name: torch.Generator().manual_seed(_mix(root, name)) for name in names}
 

@@ -10,13 +10,52 @@ from torch import Tensor
 from wellposed.core.errors import DTypeError, ShapeError
 from wellposed.core.tree import Tree
 
-__all__ = ["Field", "Shape", "check_tensor", "check_tree", "shape_text"]
+__all__ = ["Field", "Shape", "as_shape", "check_tensor", "check_tree", "fixed_shape", "shape_text"]
 
 Shape: TypeAlias = tuple["int | Shape | None", ...]
 """Sizes of one tensor without its batch axis (None: any size), or a tuple of such shapes for a tuple of tensors."""
 
 Field: TypeAlias = Literal["real", "complex", "any"]
 """The numbers that a tensor holds: real, complex, or whichever comes."""
+
+
+def as_shape(owner: str, role: str, shape: Any) -> Shape:
+    """Return a shape as a tuple, of sizes that are whole numbers above zero or None, or of such shapes.
+
+    Parameters
+    ----------
+    owner, role : str
+        Whose shape, and of what, in the singular: ("Blur", "image").
+    shape : sequence of (int, None or sequence)
+
+    Raises
+    ------
+    ShapeError
+        If it is anything else.
+    """
+    if isinstance(shape, (tuple, list)):
+        if all(isinstance(part, (tuple, list)) for part in shape):
+            return tuple(as_shape(owner, role, part) for part in shape)
+        if all(size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0) for size in shape):
+            return tuple(shape)
+    raise ShapeError(
+        f"{owner} expects the shape of its {role}s without the batch axis, a tuple of whole numbers above zero such as "
+        f"(3, 256, 256); got {shape!r}."
+    )
+
+
+def fixed_shape(owner: str, shape: Any) -> tuple[int, ...]:
+    """Return the shape of images (C, ...) whose sizes in space are all given; the channels may be any.
+
+    Raises
+    ------
+    ShapeError
+        If it is anything else.
+    """
+    sizes = as_shape(owner, "image", shape)
+    if not sizes or isinstance(sizes[0], tuple) or None in sizes[1:]:
+        raise ShapeError(f"{owner} expects an image shape with all sizes in space, such as (3, 256, 256); got {shape}.")
+    return cast("tuple[int, ...]", sizes)
 
 
 def is_nested(shape: Shape) -> TypeGuard[tuple[Shape, ...]]:

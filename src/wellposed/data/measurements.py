@@ -154,8 +154,6 @@ def _classes(room: ModuleType) -> dict[str, type[Parametrised]]:
 
 def _check_fit(y: Tree, physics: Physics) -> None:
     operator = physics.operator
-    _check_sizes(type(operator).__name__, operator.image_shape)
-    _check_sizes(type(operator).__name__, operator.measurement_shape)
     check_tree(type(operator).__name__, "measurements", y, operator.measurement_shape, operator.measurement_field)
     batches = {len(leaf) for leaf in tree_leaves(y)}
     if len(batches) > 1 or (operator.parameter_batch > 1 and batches != {operator.parameter_batch}):
@@ -163,15 +161,6 @@ def _check_fit(y: Tree, physics: Physics) -> None:
             f"{type(operator).__name__} has parameters for {operator.parameter_batch} images and got measurements with "
             f"batches of {', '.join(map(str, sorted(batches)))}: give each image its own measurements."
         )
-
-
-def _check_sizes(owner: str, shape: Any) -> None:
-    """Raise unless a shape is made of sizes: a file may hold anything in their place."""
-    if isinstance(shape, tuple) and shape and isinstance(shape[0], tuple):
-        for part in shape:
-            _check_sizes(owner, part)
-    elif not (isinstance(shape, tuple) and all(size is None or (type(size) is int and size > 0) for size in shape)):
-        raise ShapeError(f"{owner} expects positive sizes, got {shape}.")
 
 
 def _storable(tensor: Tensor) -> Tensor:

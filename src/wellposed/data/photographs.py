@@ -46,7 +46,7 @@ def demo_photograph(name: Photograph = "astronaut", *, size: int | None = None) 
     torch.Size([1, 3, 64, 64])
     """
     check_name("photograph", name, _PHOTOGRAPHS)
-    pixels = getattr(optional_import("skimage.data", extra="dev"), name)()
+    pixels = getattr(optional_import("skimage.data", extra="cli"), name)()
     photograph = torch.from_numpy(pixels).movedim(-1, 0)[None] / 255
     if size is None:
         return photograph.contiguous()

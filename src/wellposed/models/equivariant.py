@@ -22,8 +22,8 @@ class Equivariant(Denoiser):
     .. math:: \hat x = g^{-1} D(g x, g \sigma) \ \text{for a random}\ g, \qquad\text{or}\qquad
         \hat x = \frac{1}{|G|} \sum_{g \in G} g^{-1} D(g x, g \sigma)
 
-    The average is exactly equivariant, :math:`\hat x(g x) = g\, \hat x(x)`, at |G| times the cost; the random one is so
-    on average, at no cost. Inside an iteration either makes plug-and-play methods more stable.
+    The average is exactly equivariant, :math:`\hat x(g x) = g\, \hat x(x)`, at :math:`|G|` times the cost; the random
+    one is so on average, at no cost. Inside an iteration either makes plug-and-play methods more stable.
 
     Parameters
     ----------

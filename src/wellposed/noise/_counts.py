@@ -8,6 +8,9 @@ from torch import Tensor
 from wellposed.core.errors import ArgumentError
 
 
+_LARGEST_RATE = 1e18
+
+
 def nonnegative(owner: str, clean: Tensor, *, clip: bool) -> Tensor:
     """Return intensities that can be counted: `clean`, or its positive part if `clip`.
 
@@ -26,6 +29,17 @@ def nonnegative(owner: str, clean: Tensor, *, clip: bool) -> Tensor:
 
 
 def draw_counts(rate: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw Poisson counts with the shape, dtype and device of `rate`; a constant to autograd."""
+    """Draw Poisson counts with the shape, dtype and device of `rate`; a constant to autograd.
+
+    Raises
+    ------
+    ArgumentError
+        If a rate is too large for counts of 64 bits.
+    """
+    if bool((rate > _LARGEST_RATE).any()):
+        raise ArgumentError(
+            f"{rate.max().item():g} photons are too many to count, {_LARGEST_RATE:g} is the most: "
+            "raise the gain, or use Gaussian noise of the same variance."
+        )
     device = rate.device if generator is None else generator.device
     return torch.poisson(rate.detach().to(device), generator=generator).to(rate.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +134,7 @@ class Sum(LinearOperator):
     """
 
     def __init__(self, operators: Sequence[LinearOperator]) -> None:
+        _check_operators("Sum", operators)
         image_shape = _common_shape("Sum", "images", [operator.image_shape for operator in operators])
         super().__init__(image_shape, _common_shape("Sum", "measurements", [A.measurement_shape for A in operators]))
         self.operators = nn.ModuleList(operators)
@@ -233,6 +234,7 @@ class Stack(LinearOperator):
     """
 
     def __init__(self, operators: Sequence[LinearOperator]) -> None:
+        _check_operators("Stack", operators)
         image_shape = _common_shape("Stack", "images", [operator.image_shape for operator in operators])
         super().__init__(
             image_shape, tuple(_passed_through(A.measurement_shape, A.image_shape, image_shape) for A in operators)
@@ -257,6 +259,19 @@ def _name(operator: LinearOperator) -> str:
 
 def _members(operators: nn.ModuleList) -> list[LinearOperator]:
     return cast("list[LinearOperator]", list(operators))
+
+
+def _check_operators(owner: str, operators: Any) -> None:
+    if not isinstance(operators, (tuple, list)) or not all(isinstance(A, LinearOperator) for A in operators):
+        raise ArgumentError(
+            f"{owner} expects a tuple of linear operators, such as {owner}((A, B)); got {_listed(operators)}."
+        )
+
+
+def _listed(value: Any) -> str:
+    if not isinstance(value, (tuple, list)):
+        return type(value).__name__
+    return "(" + ", ".join(type(part).__name__ for part in value) + ")"
 
 
 def _add(trees: Iterable[Tree]) -> Tree:

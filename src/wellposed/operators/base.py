@@ -12,7 +12,7 @@ from wellposed.core.complex_view import real_dtype
 from wellposed.core.errors import ArgumentError, DeviceError, DTypeError, ShapeError
 from wellposed.core.parametrised import Parametrised
 from wellposed.core.rng import normal_like
-from wellposed.core.shapes import Field, Shape, check_tree, is_nested
+from wellposed.core.shapes import Field, Shape, as_shape, check_tree, is_nested
 from wellposed.core.tree import Tree, inner, norm, per_image, tree_leaves, tree_map
 from wellposed.solvers import CG, LSMR, LinearSolver, largest_eigenvalue, least_squares
 
@@ -43,8 +43,8 @@ class Operator(Parametrised, ABC):
 
     def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
         super().__init__()
-        self.image_shape = tuple(image_shape)
-        self.measurement_shape = tuple(measurement_shape)
+        self.image_shape = as_shape(type(self).__name__, "image", image_shape)
+        self.measurement_shape = as_shape(type(self).__name__, "measurement", measurement_shape)
         self.register_buffer("_marker", torch.empty(0), persistent=False)
 
     @abstractmethod

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
+from wellposed.core.shapes import fixed_shape
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["BayerMosaic"]
@@ -52,8 +53,9 @@ class BayerMosaic(LinearOperator):
     image_shape: tuple[int, int, int]
 
     def __init__(self, image_shape: tuple[int, ...], pattern: Literal["RGGB", "BGGR", "GRBG", "GBRG"] = "RGGB") -> None:
+        image_shape = fixed_shape("BayerMosaic", image_shape)
         if len(image_shape) != 3 or image_shape[0] != 3:
-            raise ShapeError(f"BayerMosaic expects an image shape (3, H, W), got {tuple(image_shape)}.")
+            raise ShapeError(f"BayerMosaic expects an image shape (3, H, W), got {image_shape}.")
         _, height, width = image_shape
         super().__init__((3, height, width), (1, height, width))
         self.pattern = check_name("Bayer pattern", pattern, PATTERNS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
-from wellposed.core.shapes import check_tensor
+from wellposed.core.shapes import check_tensor, fixed_shape
 from wellposed.operators._borders import Margins, extend, extend_adjoint
 from wellposed.operators._convolve import convolve, convolve_adjoint, direct_is_cheaper
 from wellposed.operators._spectra import diagonal_pinv, fast_length, filter_circular, transfer_function
@@ -75,7 +75,7 @@ class Blur(LinearOperator):
         padding: Padding = "valid",
         method: Method = "auto",
     ) -> None:
-        image_shape = tuple(image_shape)
+        image_shape = fixed_shape("Blur", image_shape)
         check_name("padding", padding, get_args(Padding))
         check_name("method", method, get_args(Method))
         check_tensor("Blur", "kernel", kernel)

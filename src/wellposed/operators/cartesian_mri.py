@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from wellposed.core.errors import ShapeError
-from wellposed.core.shapes import Field, check_tensor
+from wellposed.core.shapes import Field, check_tensor, fixed_shape
 from wellposed.operators._diagonal import reciprocal_or_zero
 from wellposed.operators._fourier import centred_fft, centred_ifft
 from wellposed.operators.base import LinearOperator
@@ -54,7 +54,7 @@ class CartesianMRI(LinearOperator):
 
     def __init__(self, mask: Tensor, image_shape: tuple[int, ...]) -> None:
         check_tensor("CartesianMRI", "mask", mask)
-        image_shape = tuple(image_shape)
+        image_shape = fixed_shape("CartesianMRI", image_shape)
         fits = mask.ndim == len(image_shape) + 1 and all(
             size in (1, full) for size, full in zip(mask.shape[1:], image_shape, strict=True)
         )

@@ -1,9 +1,12 @@
 """Restriction: only a window of the image is measured."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from wellposed.core.errors import ShapeError
+from wellposed.core.shapes import fixed_shape
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["Crop"]
@@ -38,14 +41,15 @@ class Crop(LinearOperator):
     image_shape: tuple[int, ...]
 
     def __init__(self, image_shape: tuple[int, ...], corner: tuple[int, ...], size: tuple[int, ...]) -> None:
-        space = tuple(image_shape[1:])
+        image_shape, corner, size = fixed_shape("Crop", image_shape), _whole("corner", corner), _whole("size", size)
+        space = image_shape[1:]
         if not len(space) == len(corner) == len(size) or any(
             first < 0 or length < 1 or first + length > whole
             for first, length, whole in zip(corner, size, space, strict=True)
         ):
-            raise ShapeError(f"Crop of size {tuple(size)} at {tuple(corner)} leaves images of size {space}.")
-        super().__init__(tuple(image_shape), (image_shape[0], *size))
-        self.corner, self.size = tuple(corner), tuple(size)
+            raise ShapeError(f"Crop of size {size} at {corner} leaves images of size {space}.")
+        super().__init__(image_shape, (image_shape[0], *size))
+        self.corner, self.size = corner, size
 
     def _forward(self, x: Tensor) -> Tensor:
         window = [slice(first, first + length) for first, length in zip(self.corner, self.size, strict=True)]
@@ -66,3 +70,11 @@ class Crop(LinearOperator):
 
     def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
         return z + self._adjoint(gamma / (1 + gamma) * (y - self._forward(z)))
+
+
+def _whole(name: str, numbers: Any) -> tuple[int, ...]:
+    if not isinstance(numbers, (tuple, list)) or any(not isinstance(number, int) for number in numbers):
+        raise ShapeError(
+            f"Crop expects {name} to be a tuple of whole numbers, one for each axis of space; got {numbers!r}."
+        )
+    return tuple(numbers)

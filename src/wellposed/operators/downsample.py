@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wellposed.core.errors import ArgumentError, ShapeError
-from wellposed.core.shapes import check_tensor
+from wellposed.core.arguments import check_whole
+from wellposed.core.errors import ShapeError
+from wellposed.core.shapes import check_tensor, fixed_shape
 from wellposed.operators._borders import extend
 from wellposed.operators._spectra import diagonal_pinv, filter_circular
 from wellposed.operators.base import LinearOperator
@@ -60,8 +61,8 @@ class Downsample(LinearOperator):
     filter: Tensor
 
     def __init__(self, factor: int, image_shape: tuple[int, ...], filter: str | Tensor = "bicubic") -> None:  # noqa: A002
-        if factor < 2:
-            raise ArgumentError(f"Downsample expects a factor of at least 2, got {factor}.")
+        image_shape = fixed_shape("Downsample", image_shape)
+        check_whole("Downsample", "factor", factor, least=2)
         taps = antialiasing_filter(filter, factor) if isinstance(filter, str) else filter
         check_tensor("Downsample", "filter", taps)
         if len(image_shape) != 3 or any(size % factor for size in image_shape[1:]):

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wellposed.core.errors import ShapeError
+from wellposed.core.shapes import fixed_shape
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["FiniteDifferences"]
@@ -43,7 +44,7 @@ class FiniteDifferences(LinearOperator):
     image_shape: tuple[int, ...]
 
     def __init__(self, image_shape: tuple[int, ...]) -> None:
-        image_shape = tuple(image_shape)
+        image_shape = fixed_shape("FiniteDifferences", image_shape)
         if len(image_shape) < 2:
             raise ShapeError(f"FiniteDifferences expects an image shape with channels and space, got {image_shape}.")
         super().__init__(image_shape, (len(image_shape) - 1, *image_shape))

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from wellposed.core.arguments import check_callable
 from wellposed.core.autograd import differentiable_linear
-from wellposed.core.shapes import Field
+from wellposed.core.shapes import Field, check_tree
+from wellposed.core.tree import Tree
 from wellposed.operators.base import LinearOperator
 
 __all__ = ["FromFunctions"]
@@ -45,12 +47,16 @@ class FromFunctions(LinearOperator):
         image_field: Field = "any",
         measurement_field: Field = "any",
     ) -> None:
-        super().__init__(tuple(image_shape), tuple(measurement_shape))
+        check_callable("FromFunctions", "the forward map", forward_function)
+        check_callable("FromFunctions", "the adjoint", adjoint_function)
+        super().__init__(image_shape, measurement_shape)
         self.forward_function, self.adjoint_function = forward_function, adjoint_function
         self.image_field, self.measurement_field = image_field, measurement_field
 
-    def _forward(self, x: Tensor) -> Tensor:
-        return differentiable_linear(self.forward_function, self.adjoint_function, x)
+    def _forward(self, x: Tensor) -> Tree:
+        y = differentiable_linear(self.forward_function, self.adjoint_function, x)
+        return check_tree("the forward function", "measurements", y, self.measurement_shape)
 
-    def _adjoint(self, y: Tensor) -> Tensor:
-        return differentiable_linear(self.adjoint_function, self.forward_function, y)
+    def _adjoint(self, y: Tensor) -> Tree:
+        x = differentiable_linear(self.adjoint_function, self.forward_function, y)
+        return check_tree("the adjoint function", "images", x, self.image_shape)

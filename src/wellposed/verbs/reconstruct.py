@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError, SolverError, UnsupportedError
 from wellposed.core.names import check_name
+from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, norm, tree_leaves
 from wellposed.operators import LinearOperator
 from wellposed.optim import (
@@ -133,10 +134,12 @@ def reconstruct(
     >>> bool((wp.reconstruct(y, physics) - 1).abs().max() < (y - 1).abs().max())
     True
     """
-    if not all(bool(torch.isfinite(leaf).all()) for leaf in tree_leaves(y)):
-        raise ArgumentError(
-            "the measurements hold NaN or infinity: give those entries a value, and a mask that leaves them out."
-        )
+    for leaf in tree_leaves(y):
+        check_tensor("reconstruct", "measurements", leaf)
+        if not bool(torch.isfinite(leaf).all()):
+            raise ArgumentError(
+                "the measurements hold NaN or infinity: give those entries a value, and a mask that leaves them out."
+            )
     if callable(method):
         return method(y, physics)
     return METHODS[check_name("method", method, METHODS)](y, as_physics(physics, y), callback)
