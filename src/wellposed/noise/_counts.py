@@ -7,7 +7,6 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
 
-
 _LARGEST_RATE = 1e18
 
 
