@@ -108,7 +108,8 @@ def load_model(path: str | Path, *, device: torch.device | str = "cpu") -> nn.Mo
     if not isinstance(model, nn.Module):
         raise FormatError(f"{path} has a damaged description: it describes no model.")
     check_fit(model, weights, path)
-    model.load_state_dict(weights, assign=True)
+    layout = model.state_dict()
+    model.load_state_dict({name: _laid_out(weights[name], layout[name]) for name in layout}, assign=True)
     return model.eval()
 
 
@@ -163,3 +164,8 @@ def _description(path: Path, header: dict[str, str]) -> dict[str, Any]:
             f"where this one reads up to {_VERSION}): pip install --upgrade wellposed."
         )
     return description
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a copy with the memory layout of another tensor, such as channels last."""
+    return torch.empty_like(like, dtype=tensor.dtype, device=tensor.device).copy_(tensor)

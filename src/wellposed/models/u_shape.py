@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from wellposed.core.errors import ArgumentError
-from wellposed.models.base import Denoiser, check_counts
+from wellposed.models.base import Denoiser, check_counts, lay_channels_last
 
 __all__ = ["ResidualBlock", "UShapedDenoiser"]
 
@@ -28,7 +28,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine features (B, width, H, W)."""
-        return x + self.res(x)
+        return self.res(x).add_(x)
 
 
 class UShapedDenoiser(Denoiser, ABC):
@@ -67,6 +67,7 @@ class UShapedDenoiser(Denoiser, ABC):
             self.add_module(f"m_up{scale}", nn.Sequential(up, *self._refine(fine)))
         self.m_body = nn.Sequential(*self._refine(widths[-1]))
         self.m_tail = _conv(widths[0], out_channels)
+        lay_channels_last(self)
 
     @property
     def multiple(self) -> int:

@@ -126,10 +126,11 @@ class PhysicsBlock(nn.Module):
     def forward(self, x: Tensor, conditioning: Conditioning) -> Tensor:
         """Return features of the same shape."""
         features = functional.relu(self.conv1(x), inplace=True)
-        residual = x + self.conv2(features)
+        residual = self.conv2(features).add_(x)
         if self.PhysicsBlock is None:
             return residual
-        return residual + self.gain * functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
+        implied = functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
+        return torch.addcmul(residual, self.gain, implied)
 
 
 class Level(nn.Module):

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from wellposed.models.base import lay_channels_last
 from wellposed.models.ram.blocks import CHANNELS, Conditioning, Heads, Level
 
 __all__ = ["Trunk"]
@@ -45,6 +46,7 @@ class Trunk(nn.Module):
             setattr(self, f"m_up{scale}", Level(fine, blocks, krylov=krylov))
         self.m_body = Level(coarsest, blocks, krylov=krylov)
         self.m_tail = Heads([(finest, channels) for channels in CHANNELS])
+        lay_channels_last(self)
 
     def refine(self, guess: Tensor, noise_maps: Tensor, pyramid: Sequence[Conditioning]) -> Tensor:
         """Return the image, from a first guess of it and two noise maps.
