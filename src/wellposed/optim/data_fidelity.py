@@ -36,7 +36,12 @@ class LeastSquares:
 
     def gradient(self, x: Tensor) -> Tensor:
         """Return A^H (A x - y)."""
-        return self.operator.gram(x) - self.backprojection
+        return self.normal(x) - self.backprojection
+
+    @cached_property
+    def normal(self) -> LinearOperator:
+        """The normal operator A^H A."""
+        return self.operator.gram
 
     @cached_property
     def backprojection(self) -> Tensor:

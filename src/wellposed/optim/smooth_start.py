@@ -33,11 +33,11 @@ def smooth_start(data: LeastSquares, *, smoothness: float = 0.3, steps: int = 40
     -------
     Tensor, shape (B, *image_shape)
     """
-    operator, back = data.operator, data.backprojection
-    gradient = FiniteDifferences(tuple(back.shape[1:]))
+    back = data.backprojection
+    roughness = FiniteDifferences(tuple(back.shape[1:])).gram
     weight = per_image(smoothness * data.operator_norm.square(), back)
     solution = solve(
-        lambda x: operator.gram(x) + weight * gradient.gram(x),
+        lambda x: data.normal(x) + weight * roughness(x),
         back,
         CG(max_steps=steps, tolerance=1e-3),
         x0=_best_constant(data),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ class TotalVariation:
 
     image_shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def analysis(self) -> FiniteDifferences:
         """The linear part D, of which the value is a norm."""
         return FiniteDifferences(self.image_shape)
