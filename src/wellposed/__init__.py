@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = version("wellposed")
 
 if TYPE_CHECKING:
-    from wellposed import core, data, metrics, models, noise, operators, optim, solvers, verbs
+    from wellposed import core, data, losses, metrics, models, noise, operators, optim, solvers, training, verbs
     from wellposed.core.errors import ShapeError, SolverError, WellposedError
     from wellposed.data.measurements import load_measurements, save_measurements
     from wellposed.physics import Physics
@@ -32,6 +32,7 @@ __all__ = [
     "data",
     "evaluate",
     "load_measurements",
+    "losses",
     "metrics",
     "models",
     "noise",
@@ -40,6 +41,7 @@ __all__ = [
     "reconstruct",
     "save_measurements",
     "solvers",
+    "training",
     "verbs",
 ]
 

@@ -1,0 +1,3 @@
+"""Losses: how wrong a reconstruction is, one value per image."""
+
+__all__: list[str] = []
