@@ -1,7 +1,8 @@
-# make demo | test | lint | bench [PEER=DIR] [ONLY=PREFIX] [ROUNDS=3] | figures | docs | clean
+# make demo | test | lint | bench [PEER=DIR] [ONLY=PREFIX] [ROUNDS=3] | evaluation [DATA=DIR] [LIMIT=N] [DEVICE=cuda] | figures | cards | docs | clean
 PYTHON ?= python3
 BIN := .venv/bin
 ROUNDS ?= 3
+DATA ?= ../shared/data
 
 LINT = \
 	$(BIN)/ruff check --quiet . || failed=1; \
@@ -10,7 +11,7 @@ LINT = \
 	$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; failed=1; }
 
 .DEFAULT_GOAL := test
-.PHONY: demo test lint bench figures docs clean
+.PHONY: demo test lint bench evaluation figures cards docs clean
 
 demo: .venv/.stamp
 	@$(BIN)/wellposed demo -o demo.png
@@ -27,9 +28,17 @@ lint: .venv/.stamp
 bench: .venv/.stamp
 	@$(BIN)/python -m benchmarks.run --rounds $(ROUNDS) $(if $(PEER),--peer $(PEER)) $(if $(ONLY),--only $(ONLY))
 
+# The tables of docs/guide/evaluation.md; what benchmarks/evaluation.json holds already is kept.
+evaluation: .venv/.stamp
+	@$(BIN)/python -m benchmarks.evaluation $(DATA) $(if $(LIMIT),--limit $(LIMIT)) $(if $(DEVICE),--device $(DEVICE) --batch 8)
+
 # The picture and the table of the README.
 figures: .venv/.stamp
 	@$(BIN)/python -m benchmarks.demo
+
+# The model cards in weights/, from the registry.
+cards: .venv/.stamp
+	@$(BIN)/python -c 'from wellposed.models.weights.cards import write_cards; write_cards("weights")'
 
 docs: .venv/.stamp
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[docs]'

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError
+from wellposed.core.errors import ArgumentError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.parametrised import Parametrised
 from wellposed.core.shapes import Shape
 from wellposed.core.tree import Tree
 from wellposed.noise import Gaussian, NoiseModel, NoNoise, Poisson, PoissonGaussian
-from wellposed.operators import FromFunctions, LinearOperator, Operator
+from wellposed.operators import LinearOperator, Operator
+from wellposed.operators._foreign import ForeignOperator
 from wellposed.solvers import SOLVERS, LinearSolver
 
 __all__ = ["Physics", "as_physics"]
@@ -81,6 +82,21 @@ class Physics(Parametrised):
         return self.noise(self.operator(x), generator=generator)
 
     @property
+    def linear_operator(self) -> LinearOperator:
+        """The operator, if it is linear.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is not: what needs an adjoint asks here.
+        """
+        if not isinstance(self.operator, LinearOperator):
+            raise UnsupportedError(
+                f"{type(self.operator).__name__} is not linear: it has no adjoint, which this needs."
+            )
+        return self.operator
+
+    @property
     def image_shape(self) -> Shape:
         """Shape of an image without the batch axis."""
         return self.operator.image_shape
@@ -106,11 +122,11 @@ class Physics(Parametrised):
 
     def A_adjoint(self, y: Tree, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the adjoint of the operator applied to measurements."""
-        return self._linear().adjoint(y, **params)
+        return cast("Tensor", self.linear_operator.adjoint(y, **params))
 
     def A_A_adjoint(self, y: Tree, **params: Tensor | float) -> Tree:  # noqa: N802
         """Return the operator applied to the adjoint of measurements."""
-        operator = self._linear().with_params(**params)
+        operator = self.linear_operator.with_params(**params)
         return operator(operator.adjoint(y))
 
     def A_vjp(self, x: Tree, v: Tree, **params: Tensor | float) -> Tensor:  # noqa: ARG002, N802
@@ -124,11 +140,11 @@ class Physics(Parametrised):
         `max_iter` and `tol`; without them the operator chooses.
         """
         solver, params = _solver_and_params(options)
-        return self._linear().with_params(**params).pinv(y, solver=solver)
+        return cast("Tensor", self.linear_operator.with_params(**params).pinv(y, solver=solver))
 
     def A_adjoint_A(self, x: Tensor, **params: Tensor | float) -> Tensor:  # noqa: N802
         """Return the normal operator applied to an image."""
-        return self._linear().with_params(**params).gram(x)
+        return cast("Tensor", self.linear_operator.with_params(**params).gram(x))
 
     def prox_l2(self, z: Tensor, y: Tree, gamma: float | Tensor, **options: Any) -> Tensor:
         """Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x; options as in `A_dagger`.
@@ -138,12 +154,7 @@ class Physics(Parametrised):
         solver, params = _solver_and_params(options)
         if isinstance(gamma, Tensor) and gamma.ndim > 1 and gamma.numel() == gamma.shape[0]:
             gamma = gamma.flatten()
-        return self._linear().with_params(**params).prox(z, y, gamma, solver=solver)
-
-    def _linear(self) -> Any:
-        if not isinstance(self.operator, LinearOperator):
-            raise ArgumentError(f"{type(self.operator).__name__} is not linear: it has no adjoint.")
-        return self.operator
+        return cast("Tensor", self.linear_operator.with_params(**params).prox(z, y, gamma, solver=solver))
 
 
 def _solver_and_params(options: dict[str, Any]) -> tuple[LinearSolver | None, dict[str, Any]]:
@@ -182,7 +193,7 @@ def as_physics(physics: Any, y: Tree) -> Physics:
     if not isinstance(y, Tensor):
         raise ArgumentError(f"measurements of a {type(physics).__name__} must be one tensor, got {type(y).__name__}.")
     image_shape = tuple(physics.A_adjoint(y).shape[1:])
-    operator = FromFunctions(physics.A, physics.A_adjoint, image_shape, tuple(y.shape[1:]))
+    operator = ForeignOperator(physics, image_shape, tuple(y.shape[1:])).to(y.device, y.dtype.to_real())
     return Physics(operator, _foreign_noise(getattr(physics, "noise_model", None)))
 
 

@@ -46,6 +46,7 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "lost.tif").write_bytes(b"II*\0\x08\xff\0\0")
     write_image("volume.npy", torch.ones(1, 1, 4, 12, 12))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "scores.json").write_text("{}", encoding="utf-8")
     (tmp_path / "greys").mkdir()
     write_image("greys/one.png", torch.ones(1, 1, 12, 12))
     whole = measurements("y.safetensors")
@@ -54,6 +55,7 @@ def files(tmp_path, monkeypatch):
     measurements("nan.safetensors", float("nan"))
     measurements("inf.safetensors", float("inf"))
     measurements("batch.safetensors", batch=2)
+    measurements("y-of-bands.safetensors", shape=(1, 5, 8, 8))
     lost = operators.Mask(torch.full((1, 1, 8, 8), torch.nan), (3, 8, 8))
     save_measurements("lost.safetensors", torch.ones(1, 3, 8, 8), Physics(lost, noise.Gaussian(0.1)))
     return tmp_path
@@ -95,7 +97,18 @@ def files(tmp_path, monkeypatch):
         ("reconstruct y.safetensors -o y.safetensors", "is the input: choose another name"),
         ("reconstruct y.safetensors -o none/x.png", "no such folder"),
         ("reconstruct y.safetensors -o x.png --device cuda:99", "there is no device 'cuda:99' here"),
-        ("reconstruct batch.safetensors -o x.png --method adjoint", "(2, 3, 8, 8)"),
+        (
+            "reconstruct batch.safetensors -o x.png",
+            "x.png holds one image, and these are the measurements of 2: write to",
+        ),
+        (
+            "reconstruct batch.safetensors -o x.tif",
+            "x.tif holds one image, and these are the measurements of 2: write to",
+        ),
+        (
+            "reconstruct y-of-bands.safetensors -o x.png",
+            "one or three channels, and this one has the shape (5, 8, 8): write to",
+        ),
         ("evaluate --task sr5 --data greys", "unknown task 'sr5'; did you mean 'sr"),
         ("evaluate --task sr4 --data none", "no such folder"),
         ("evaluate --task sr4 --data photo.png", "photo.png is a file"),
@@ -106,6 +119,19 @@ def files(tmp_path, monkeypatch):
         ("evaluate --task sr4 --data greys --json none/out.json", "no such folder"),
         ("evaluate --task sr4 --data greys --json greys", "greys is a folder"),
         ("evaluate --task sr4 --data greys --json out.txt", "end its name in .json"),
+        ("evaluate --data greys", "expects --task NAME or --suite NAME"),
+        ("evaluate --data greys --suite paper", "unknown suite 'paper'; did you mean 'papers'"),
+        ("evaluate --data greys --suite papers", "no such folder"),
+        ("evaluate --data greys --suite papers --task sr5", "unknown task of the suite papers 'sr5'; did you mean 'sr"),
+        ("evaluate --data greys --suite papers --method tw", "unknown method 'tw'"),
+        ("evaluate --data greys --task sr5 --method all", "unknown task 'sr5'; did you mean 'sr"),
+        ("evaluate --data empty --task sr4 --method all", "holds no image"),
+        ("evaluate --data greys --task sr4 --markdown out.md", "--markdown is for --suite or --method all"),
+        ("evaluate --data greys --task sr4 --method all --markdown out.txt", "end its name in .md"),
+        (
+            "evaluate --data greys --task sr4 --method all --json scores.json",
+            "scores.json holds no evaluation of a suite",
+        ),
         ("demo -o demo.xyz", "end its name in .png"),
         ("demo --photo none.png", "no such file"),
         ("demo --photo text.png", "not a PNG, JPEG or BMP image"),
@@ -245,7 +271,7 @@ def test_ctrl_c_in_the_middle_of_an_evaluation(files):
     """The first picture interrupts: exit code 130, no traceback, and no scores half written."""
     code = """
 import os, signal
-import wellposed.verbs.evaluate as verb
+import wellposed.verbs.measured as verb
 from wellposed.cli.main import main
 
 def interrupted(*_, **__):

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 import wellposed
 from wellposed.cli.application import application
-from wellposed.data import TASKS, get_task, load_measurements, read_image, write_image
+from wellposed.data import RANDOM_TASKS, TASKS, get_task, load_measurements, read_image, write_image
 from wellposed.metrics import psnr
+from wellposed.models import ArtifactRemoval, DenoiserTiny, save_model
 from wellposed.operators.examples import EXAMPLES
 from wellposed.verbs.reconstruct import METHODS, reconstruct
 
@@ -83,11 +84,22 @@ def test_help_names_every_method(command):
     assert set(METHODS) <= set(words)
 
 
-def test_total_variation_is_the_default_and_recovers_the_picture(photo, tmp_path):
+def test_by_default_the_picture_is_recovered_and_the_choice_is_said(photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("wellposed.verbs._networks.FOLDER", tmp_path)
     y, x_hat = tmp_path / "y.safetensors", tmp_path / "x.png"
     done("simulate", photo, "--task", "inpaint-50", "-o", y)
-    done("reconstruct", y, "-o", x_hat)
+    assert done("reconstruct", y, "-o", x_hat).stdout.endswith("by tv, chosen by default\n")
     assert psnr(read_image(x_hat), picture(), data_range=1.0) > 25
+    install_network(tmp_path)
+    assert done("reconstruct", y, "-o", x_hat).stdout.endswith("by ram, chosen by default\n")
+    assert done("reconstruct", y, "-o", x_hat, "--method", "tv").stdout.endswith("by tv\n")
+
+
+def install_network(folder):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = ArtifactRemoval(DenoiserTiny(channels=3, widths=(4, 8), blocks=1))
+    save_model(folder / "ram-small.safetensors", network)
 
 
 def test_complex_images_are_whole_in_arrays_and_magnitudes_in_pictures(photo, tmp_path):
@@ -124,10 +136,38 @@ def test_evaluate_takes_the_first_pictures_and_the_seed(folder, tmp_path):
     assert rows[0][0]["psnr"] == rows[1][0]["psnr"] != rows[2][0]["psnr"]
 
 
+def test_evaluate_compares_all_methods_on_a_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("wellposed.verbs._networks.FOLDER", tmp_path)
+    report, table = tmp_path / "out.json", tmp_path / "out.md"
+    command = ("evaluate", "--task", "denoise-medium", "--data", folder, "--method", "all", "--json", report)
+    result = done(*command, "--markdown", table, "--limit", "1", "--batch", "2")
+    cells = {cell["method"]: cell for cell in json.loads(report.read_text(encoding="utf-8"))["cells"]}
+    assert list(cells) == list(METHODS)
+    assert [row["image"] for row in cells["tv"]["rows"]] == ["a.png"]
+    score = f"{cells['tv']['mean']['psnr']:.2f} / {cells['tv']['mean']['ssim']:.3f}"
+    assert score in result.stdout
+    assert score in table.read_text(encoding="utf-8")
+    assert "ram: the weights 'ram-small' are not part" in result.stdout
+    assert len(json.loads(report.read_text(encoding="utf-8"))["cells"][0]["rows"]) == 1
+    done(*command, "--limit", "2")
+    assert len(json.loads(report.read_text(encoding="utf-8"))["cells"][0]["rows"]) == 2
+
+
+def test_evaluate_runs_a_part_of_a_suite(tmp_path):
+    for folder in ("test/cbsd68", "test/set12_gray"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_image(tmp_path / folder / "one.png", picture()[:, :1])
+    report = tmp_path / "out.json"
+    options = ("--data", tmp_path, "--limit", "1", "--seed", "4", "--json", report)
+    done("evaluate", "--suite", "papers", "--task", "denoise-25", "--method", "adjoint", *options)
+    (cell,) = json.loads(report.read_text(encoding="utf-8"))["cells"]
+    assert (cell["task"], cell["data"], cell["method"], len(cell["rows"])) == ("denoise-25", "set12", "adjoint", 1)
+    assert cell["mean"]["psnr"] == pytest.approx(20.2, abs=0.5)
+
+
 def test_tasks_are_listed_with_a_line_each():
     lines = done("tasks").stdout.splitlines()[1:]
-    assert len(lines) == len(TASKS)
-    for line, task in zip(lines, TASKS.values(), strict=True):
+    for line, task in zip(lines, (TASKS | RANDOM_TASKS).values(), strict=True):
         assert line.split() == [task.name, *task.summary.split()]
 
 
@@ -137,18 +177,26 @@ def test_doctor_examines_every_operator():
     assert verdicts == ["ok"] * len(EXAMPLES)
 
 
-def test_demo_draws_and_tells(tmp_path, photo):
+@pytest.mark.parametrize("methods", [["TV"], ["TV", "RAM"]], ids=len)
+def test_demo_draws_and_tells(tmp_path, photo, monkeypatch, methods):
+    """Naive and total variation, and the network where its weights are installed."""
+    monkeypatch.setattr("wellposed.verbs._networks.FOLDER", tmp_path)
+    monkeypatch.setattr("wellposed.cli.demo._TASKS", ("denoise-medium", "sr4"))
+    if "RAM" in methods:
+        install_network(tmp_path)
     panel, table = tmp_path / "demo.png", tmp_path / "demo.md"
     output = done("demo", "-o", panel, "--photo", photo, "--markdown", table).stdout
     height, width = read_image(panel).shape[-2:]
-    assert height > width > 500
+    assert width / height == pytest.approx((3 + len(methods)) / 2, rel=0.2)
     lines = table.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "| task | naive PSNR | naive SSIM | recovered PSNR | recovered SSIM | seconds |"
-    tasks = ["denoise-medium", "motion-medium", "gaussian-medium", "sr4", "inpaint-50"]
-    assert [line.split()[1] for line in lines[2:]] == tasks
+    scores = "".join(f" {method} PSNR | {method} SSIM | {method} seconds |" for method in methods)
+    assert lines[0] == f"| task | naive PSNR | naive SSIM |{scores}"
+    assert [line.split()[1] for line in lines[2:]] == ["denoise-medium", "sr4"]
     for line in lines[2:]:
-        assert line.split()[3] in output
-        assert float(line.split()[7]) > 5
+        numbers = line.split()[3:-1:2]
+        assert len(numbers) == 2 + 3 * len(methods)
+        assert all(number in output for number in numbers)
+        assert float(numbers[2]) > float(numbers[0]) + 0.5
 
 
 @pytest.mark.parametrize(

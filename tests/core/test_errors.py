@@ -14,6 +14,7 @@ BUILTINS = {
     "MissingDependencyError": ImportError,
     "ShapeError": ValueError,
     "SolverError": ArithmeticError,
+    "TrainingError": RuntimeError,
     "UnknownNameError": ValueError,
     "UnsupportedError": NotImplementedError,
 }

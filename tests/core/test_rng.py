@@ -86,6 +86,21 @@ def test_streams_without_a_generator_honour_manual_seed():
         assert first_draws(None, "noise") == first
 
 
+def test_streams_of_the_cpu_are_what_they_always_were():
+    """Numbers that were drawn before streams went to other devices."""
+    stream = streams(seeded(0), "operator")["operator"]
+    assert stream.device.type == "cpu"
+    assert stream.initial_seed() == 1632057462104970173
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_streams_lie_where_their_generator_does():
+    generator = torch.Generator("cuda").manual_seed(0)
+    stream = streams(generator, "operator")["operator"]
+    assert stream.device.type == "cuda"
+    assert torch.rand(2, generator=stream, device="cuda").device.type == "cuda"
+
+
 def test_streams_are_uncorrelated():
     draws = [torch.randn(4000, generator=stream) for stream in streams(seeded(0), "a", "b", "c").values()]
     correlation = torch.corrcoef(torch.stack(draws)) - torch.eye(3)

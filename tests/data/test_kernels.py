@@ -109,6 +109,34 @@ def test_motion_kernels_do_not_prefer_an_axis():
     assert abs((rows - columns).mean()) < 4 * (rows - columns).std() / math.sqrt(2000)
 
 
+def test_motion_kernels_of_a_batch_have_their_own_parameters():
+    """Each is what its numbers alone give for the whole batch, but for points that rounding takes over a border."""
+    length_scale, std = torch.tensor([0.1, 0.6, 1.2]), torch.tensor([0.5, 0.1, 1.0])
+    kernel = motion_kernel(3, length_scale=length_scale, std=std, generator=seeded(0))
+    mixed = motion_kernel(3, length_scale=0.6, std=std, generator=seeded(0))
+    for index in range(3):
+        numbers = {"length_scale": length_scale[index].item(), "std": std[index].item()}
+        alone = motion_kernel(3, **numbers, generator=seeded(0))
+        assert (kernel[index] - alone[index]).abs().sum() <= 4.01 / 159
+        assert index == 1 or (mixed[index] - kernel[index]).abs().sum() > 0.5
+    scalar = motion_kernel(3, length_scale=torch.tensor(0.6), std=torch.tensor(0.5), generator=seeded(0))
+    assert (scalar - motion_kernel(3, length_scale=0.6, std=0.5, generator=seeded(0))).abs().sum() <= 12.01 / 159
+
+
+@pytest.mark.parametrize(
+    ("length_scale", "std", "error", "sentence"),
+    [
+        (torch.ones(2), 1.0, ShapeError, r"length_scale of shape \(3,\), got \(2,\)"),
+        (1.0, torch.ones(3, 1), ShapeError, r"std of shape \(3,\), got \(3, 1\)"),
+        (torch.tensor([1.0, -2.0, 1.0]), 1.0, ArgumentError, "a positive length_scale, got -2"),
+        (1.0, torch.tensor(0.0), ArgumentError, "a positive std, got 0"),
+    ],
+)
+def test_motion_kernels_refuse_parameters_that_do_not_fit(length_scale, std, error, sentence):
+    with pytest.raises(error, match=sentence):
+        motion_kernel(3, length_scale=length_scale, std=std)
+
+
 @pytest.mark.parametrize("size", [1, 8, 31])
 def test_motion_kernels_are_distributions(size):
     kernel = motion_kernel(5, length_scale=0.6, std=0.5, size=size, generator=seeded(0))
@@ -160,7 +188,7 @@ def test_a_trajectory_outside_the_kernel_is_an_error():
         ({"batch": 0}, "one kernel or more, a whole number, got 0"),
         ({"batch": 1.0}, "a whole number, got 1.0"),
         ({"length_scale": 0.0}, "positive length_scale"),
-        ({"std": -1.0}, "positive length_scale and std, got 0.5 and -1"),
+        ({"std": -1.0}, "a positive std, got -1"),
         ({"n_steps": 6}, "n_steps of at least 7, got 6"),
         ({"size": 0}, "one pixel or more"),
         ({"size": 5.5}, "a whole number, got 5.5"),

@@ -8,13 +8,18 @@ import torch
 
 from wellposed.core.errors import DTypeError, ShapeError, UnknownNameError
 from wellposed.core.rng import streams
-from wellposed.data import TASKS, gaussian_kernel, get_task, motion_kernel
+from wellposed.data import RANDOM_TASKS, TASKS, FixedGaussian, gaussian_kernel, get_task, motion_kernel
+from wellposed.noise import Gaussian
 from wellposed.operators import BayerMosaic, Blur, CartesianMRI, Downsample, Identity, Mask
 
 PUBLISHED = {
     "denoise-easy": (Identity, 0.01),
     "denoise-medium": (Identity, 0.05),
+    "denoise-0.1": (Identity, 0.1),
     "denoise-hard": (Identity, 0.2),
+    "denoise-15": (Identity, 15 / 255),
+    "denoise-25": (Identity, 25 / 255),
+    "denoise-50": (Identity, 50 / 255),
     "motion-easy": (Blur, 0.01),
     "motion-medium": (Blur, 0.05),
     "motion-hard": (Blur, 0.1),
@@ -24,6 +29,7 @@ PUBLISHED = {
     "inpaint-50": (Mask, 0.01),
     "sr2": (Downsample, 0.01),
     "sr4": (Downsample, 0.01),
+    "sr4-clean": (Downsample, 0.0),
     "demosaic": (BayerMosaic, 0.01),
     "mri-x4": (CartesianMRI, 5e-4),
     "mri-x8": (CartesianMRI, 5e-4),
@@ -32,6 +38,7 @@ PUBLISHED = {
 MEASURED = {"gaussian": (3, 34, 50), "motion": (3, 34, 50), "denoise": (3, 64, 80), "inpaint": (3, 64, 80)} | {
     "sr2": (3, 32, 40),
     "sr4": (3, 16, 20),
+    "sr4-clean": (3, 16, 20),
     "demosaic": (1, 64, 80),
     "mri": (1, 64, 80),
 }
@@ -65,8 +72,8 @@ def test_measurements_have_the_published_operator_and_noise(name):
     assert torch.equal(x, before)
     clean = physics.operator(x)
     noise = (torch.view_as_real(y - clean) if y.is_complex() else y - clean)[clean != 0]
-    assert abs(noise.std() / sigma - 1) < 4 / (2 * noise.numel()) ** 0.5
-    assert abs(noise.mean()) < 4 * sigma / noise.numel() ** 0.5
+    assert abs(noise.std() - sigma) <= 4 * sigma / (2 * noise.numel()) ** 0.5
+    assert abs(noise.mean()) <= 4 * sigma / noise.numel() ** 0.5
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -79,7 +86,8 @@ def test_draws_are_seeded(name):
     assert torch.equal(first, again)
     for parameter, value in physics.operator.params.items():
         assert torch.equal(value, again_physics.operator.params[parameter])
-    assert not torch.equal(first, task.sample(x, generator=seeded(1))[0])
+    nothing_is_random = name == "sr4-clean"
+    assert torch.equal(first, task.sample(x, generator=seeded(1))[0]) == nothing_is_random
     with torch.random.fork_rng():
         torch.manual_seed(0)
         default = task.sample(x)[0]
@@ -93,7 +101,7 @@ def test_the_operator_does_not_depend_on_the_noise_level_and_differs_in_a_batch(
     x = task.fit(photograph(batch=3))
     parameter = "kernel" if name.startswith("motion") else "mask"
     _, physics = task.sample(x, generator=seeded(4))
-    _, noisier = replace(task, sigma=0.7).sample(x, generator=seeded(4))
+    _, noisier = replace(task, noise=FixedGaussian(0.7)).sample(x, generator=seeded(4))
     drawn = physics.operator.params[parameter]
     assert torch.equal(drawn, noisier.operator.params[parameter])
     assert drawn.shape[0] == 3
@@ -176,6 +184,26 @@ def test_fit_crops_at_the_bottom_and_right(name, height, width):
     assert torch.equal(task.fit(fitted), fitted)
 
 
+def test_fit_gives_grey_tasks_the_luminance():
+    x = photograph()
+    task = replace(get_task("denoise-easy"), images="grey")
+    torch.testing.assert_close(task.fit(x), 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:])
+    assert torch.equal(task.fit(x[:, :1]), x[:, :1])
+    with pytest.raises(DTypeError, match="expects real images"):
+        task.fit(torch.complex(x, x))
+    with pytest.raises(ShapeError, match=r"makes them \(2, 1, 64, 80\)"):
+        task.sample(x)
+
+
+def test_levels_may_differ_between_the_images_of_a_batch():
+    """A noise family of one's own: the second image has three times the noise of the first."""
+    task = replace(get_task("denoise-easy"), noise=lambda *_: Gaussian(torch.tensor([0.1, 0.3])))
+    x = photograph()
+    y, physics = task.sample(x, generator=seeded(0))
+    assert physics.noise.sigma.tolist() == pytest.approx([0.1, 0.3])
+    assert (y - x).std((1, 2, 3)).tolist() == pytest.approx([0.1, 0.3], rel=0.03)
+
+
 def test_fit_gives_mri_the_luminance_with_phase_zero():
     x = photograph()
     fitted = get_task("mri-x4").fit(x)
@@ -225,7 +253,13 @@ def test_sample_does_not_repair_silently(name, sentence):
         get_task(name).sample(photograph(height=67, width=73))
 
 
+def test_training_tasks_are_found_by_name_too():
+    assert get_task("random-deblur") is RANDOM_TASKS["random-deblur"]
+
+
 def test_an_unknown_task_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'random-deblur'"):
+        get_task("random-deblurr")
     with pytest.raises(UnknownNameError, match="unknown task 'moton-medium'; did you mean 'motion-medium'"):
         get_task("moton-medium")
 

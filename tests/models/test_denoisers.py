@@ -215,11 +215,11 @@ def test_complex_images_are_referred_to_the_wrapper(case):
     ("build", "words"),
     [
         (lambda: DnCNN(depth=1), "depth of at least 2"),
-        (lambda: DnCNN(width=0), "width to be an integer above zero, got 0"),
+        (lambda: DnCNN(width=0), "width to be a whole number of at least 1, got 0"),
         (lambda: UNet(levels=1), "at least 2 levels"),
-        (lambda: UNet(channels=1.5), "channels to be an integer above zero, got 1.5"),
+        (lambda: UNet(channels=1.5), "channels to be a whole number of at least 1, got 1.5"),
         (lambda: DRUNet(widths=(8,)), "at least two widths"),
-        (lambda: DRUNet(widths=(8, -8)), r"widths\[1\] to be an integer above zero, got -8"),
+        (lambda: DRUNet(widths=(8, -8)), r"widths\[1\] to be a whole number of at least 1, got -8"),
         (lambda: DRUNet(blocks=0), "blocks to be"),
     ],
 )

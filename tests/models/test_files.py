@@ -21,6 +21,7 @@ from wellposed.models import (
     DRUNet,
     Equivariant,
     PDNet,
+    Tiled,
     load_model,
     load_weights,
     read_weights,
@@ -46,6 +47,10 @@ EXAMPLES = {name: (case.make, denoised(case)) for name, case in CASES.items()} |
         lambda model: model(IMAGE[..., :4, :4], PHYSICS),
     ),
     "RAM": (lambda: RAM("small", krylov=False), lambda model: model.denoise(IMAGE.float(), sigma=0.1)),
+    "Tiled": (
+        lambda: Tiled(CASES["DnCNN"].make(), size=80, overlap=16),
+        lambda model: model(IMAGE.repeat(1, 1, 11, 1), 0.1),
+    ),
     "Equivariant-shifts": (
         lambda: Equivariant(CASES["DnCNN"].make(), "shifts", "average"),
         lambda model: model(IMAGE[..., :4, :4]),

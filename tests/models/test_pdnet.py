@@ -119,7 +119,7 @@ def test_what_does_not_fit_raises():
     ("sizes", "words"),
     [
         ({"n_memory": 1}, "n_memory >= 2"),
-        ({"n_iter": 0}, "n_iter to be an integer above zero, got 0"),
+        ({"n_iter": 0}, "n_iter to be a whole number of at least 1, got 0"),
         ({"width": -1}, "width to be"),
         ({"image_channels": 0}, "image_channels to be"),
         ({"measurement_channels": 0}, "measurement_channels to be"),

@@ -24,7 +24,7 @@ from wellposed.operators import (
 )
 from wellposed.operators.filters import FILTERS
 
-SPECTRAL, STENCIL, COMPOSED = {"gram", "norm", "prox"}, {"gram"}, set()
+SPECTRAL, STENCIL, WINDOWED, COMPOSED = {"gram", "norm", "prox"}, {"gram"}, {"gram"}, set()
 
 
 def mask(*shape, seed=0):
@@ -63,7 +63,10 @@ CASES = {
         3,
         SPECTRAL,
     ),
-    "valid blur": (Blur(kernel(1, 1, 3, 2), (2, 12, 8)), 4, COMPOSED),
+    "valid blur": (Blur(kernel(1, 1, 3, 2), (2, 12, 8)), 4, WINDOWED),
+    "valid blur x3, odd sizes": (Blur(kernel(1, 2, 4, 7), (2, 9, 15), method="fft"), 3, WINDOWED),
+    "multiple of a valid blur, kernel per image": (-0.2 * Blur(kernel(3, 1, 5, 5), (1, 8, 12)), 2, WINDOWED),
+    "blur of a reflected image": (Blur(kernel(1, 1, 3, 2), (2, 12, 8), "reflect"), 4, COMPOSED),
     "super-resolution x4 on x2": (Downsample(4, (1, 16, 24)), 2, SPECTRAL),
     "super-resolution x6 on x2": (Downsample(6, (1, 12, 18), kernel(3, 1, 5, 4)), 2, SPECTRAL),
     "super-resolution x2 on x2": (Downsample(2, (2, 8, 10)), 2, SPECTRAL),
@@ -293,7 +296,7 @@ def test_a_named_filter_has_the_precision_of_the_operator():
 @pytest.mark.parametrize(
     ("operator", "factor", "taps", "error", "match"),
     [
-        (Identity((1, 8, 8)), 1, "sinc", ArgumentError, "^Coarse expects a factor of at least 2, got 1"),
+        (Identity((1, 8, 8)), 1, "sinc", ArgumentError, "^Coarse expects factor to be a whole number of at least 2, got 1"),
         (Identity((1, 8, 9)), 2, "sinc", ShapeError, "^Coarse by 2 .* multiples of 2, got Identity on .*: set its"),
         (Identity(), 2, "sinc", ShapeError, r"^Coarse by 2 .* \(None, None, None\)"),
         (Mask(torch.ones(1, 1, 4, 4, 4)), 2, "sinc", ShapeError, r"^Coarse by 2 expects .* images \(C, H, W\)"),

@@ -12,5 +12,11 @@ Seed = Annotated[
     typer.Option(min=0, max=2**63 - 1, help="Of the random operator and of the noise: same seed, same measurements."),
 ]
 TaskName = Annotated[str, typer.Option("--task", help="A named task; 'wellposed tasks' lists them.")]
-Method = Annotated[str, typer.Option(help="adjoint, pinv (pseudo-inverse) or tv (total variation).")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="adjoint, pinv (pseudo-inverse), tv (total variation), dpir (plug-and-play), ram (network), or auto: ram "
+        "where its weights are installed and it fits, else tv."
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]

@@ -30,12 +30,15 @@ def show(table: Table, *, quiet: bool = False) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress(
+    title: str, total: int | None = None, *, in_bytes: bool = False, quiet: bool = False
+) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a function that draws how much is done, `update(done, total)`, where people watch: on a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
     is_hidden = quiet or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_hidden) as bar:
         line = bar.add_task(title, total=total)

@@ -12,6 +12,8 @@ from wellposed.cli.evaluate import evaluate
 from wellposed.cli.reconstruct import reconstruct
 from wellposed.cli.simulate import simulate
 from wellposed.cli.tasks import tasks
+from wellposed.cli.train import train
+from wellposed.cli.weights import weights
 from wellposed.core.errors import WellposedError
 
 __all__ = ["application"]
@@ -56,5 +58,6 @@ def _wellposed(
     """Imaging inverse problems: from measurements to images."""
 
 
-for _command in (simulate, reconstruct, evaluate, tasks, doctor, demo):
+for _command in (simulate, reconstruct, evaluate, tasks, doctor, demo, train):
     application.command()(_command)
+application.add_typer(weights, name="weights")

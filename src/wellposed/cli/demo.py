@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,18 +16,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor
 
-    from wellposed.verbs.evaluate import Score
+    from wellposed.cli._panel import Picture
+    from wellposed.verbs.measured import Measured, Recovery
 
 __all__ = ["demo"]
 
 _TASKS = ("denoise-medium", "motion-medium", "gaussian-medium", "sr4", "inpaint-50")
-_COLUMNS = {
-    "naive PSNR": ("naive_psnr", ".2f"),
-    "naive SSIM": ("naive_ssim", ".3f"),
-    "recovered PSNR": ("psnr", ".2f"),
-    "recovered SSIM": ("ssim", ".3f"),
-    "seconds": ("seconds", ".1f"),
-}
 
 
 def demo(
@@ -40,29 +35,68 @@ def demo(
 ) -> None:
     """Degrade a photograph in five ways, recover it from each, and draw what came out.
 
-    The naive reconstruction is the adjoint or the pseudo-inverse, whichever has the higher PSNR.
+    The naive reconstruction is the adjoint or the pseudo-inverse, whichever has the higher PSNR; beside it stand total
+    variation and, where its weights are installed, the network.
     """
     from wellposed.cli._panel import SUFFIXES, write_panel
     from wellposed.core.files import atomic_path
-    from wellposed.data import get_task
-    from wellposed.verbs.evaluate import run_trial
 
     check_output(output, source=photo, suffixes=SUFFIXES)
     if markdown is not None:
         check_output(markdown, source=photo, suffixes=(".md",))
     x = _photograph(photo, size).to(checked_device(device))
-    trials = []
+    rows = []
     with progress("recovering", len(_TASKS), quiet=quiet) as update:
         for task in _TASKS:
-            trials.append(run_trial(get_task(task), x, "tv", name=task))
-            update(len(trials), len(_TASKS))
-    write_panel(output, trials)
-    scores = [trial.score for trial in trials]
+            rows.append(_row(task, x))
+            update(len(rows), len(_TASKS))
+    write_panel(output, [(row.image.name, _pictures(row)) for row in rows])
     if markdown is not None:
         with atomic_path(markdown) as temporary:
-            temporary.write_text(_markdown(scores), encoding="utf-8")
-    show(_table(scores), quiet=quiet)
+            temporary.write_text(_markdown(rows), encoding="utf-8")
+    show(_table(rows), quiet=quiet)
     say(f"The pictures are in {output}.", quiet=quiet)
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """A task on the photograph: what was measured, and what each method made of it."""
+
+    image: Measured
+    naive: tuple[str, Recovery]
+    by: dict[str, Recovery]
+
+
+def _row(task: str, x: Tensor) -> _Row:
+    from wellposed.data import get_task
+    from wellposed.verbs.measured import best_baselines, measure, recover
+
+    image = measure(get_task(task), x, name=task, seed=0)
+    return _Row(image, best_baselines([image])[0], {title: recover([image], by)[0] for title, by in _methods().items()})
+
+
+def _methods() -> dict[str, str]:
+    """Return what is shown, by title: total variation, and the network where there are weights."""
+    from wellposed.verbs.reconstruct import installed
+
+    return {"TV": "tv"} | ({"RAM": "ram"} if installed("ram") else {})
+
+
+def _pictures(row: _Row) -> list[Picture]:
+    from wellposed.cli._panel import Picture, like_the_image
+
+    kind, naive = row.naive
+    recovered = [Picture(title, one.x_hat, _caption(one)) for title, one in row.by.items()]
+    return [
+        Picture("measured", like_the_image(row.image.y, row.image.x)),
+        Picture("naive", naive.x_hat, f"{kind}: {_caption(naive)}"),
+        *recovered,
+        Picture("truth", row.image.x),
+    ]
+
+
+def _caption(recovery: Recovery) -> str:
+    return f"{recovery.psnr:.1f} dB, SSIM {recovery.ssim:.2f}"
 
 
 def _photograph(path: Path | None, size: int) -> Tensor:
@@ -77,25 +111,34 @@ def _photograph(path: Path | None, size: int) -> Tensor:
     return image[..., top : top + size, left : left + size].contiguous()
 
 
-def _cells(score: Score) -> list[str]:
-    return [format(getattr(score, name), spec) for name, spec in _COLUMNS.values()]
+def _columns(row: _Row) -> dict[str, str]:
+    """Return the scores of a row, by the titles of their columns."""
+    columns = {"naive PSNR": f"{row.naive[1].psnr:.2f}", "naive SSIM": f"{row.naive[1].ssim:.3f}"}
+    for title, recovery in row.by.items():
+        columns |= {
+            f"{title} PSNR": f"{recovery.psnr:.2f}",
+            f"{title} SSIM": f"{recovery.ssim:.3f}",
+            f"{title} seconds": f"{recovery.seconds:.1f}",
+        }
+    return columns
 
 
-def _table(scores: list[Score]) -> Table:
+def _table(rows: list[_Row]) -> Table:
     from rich.table import Table
 
     table = Table("task")
-    for column in _COLUMNS:
+    for column in _columns(rows[0]):
         table.add_column(column, justify="right")
-    for score in scores:
-        table.add_row(score.image, *_cells(score))
+    for row in rows:
+        table.add_row(row.image.name, *_columns(row).values())
     return table
 
 
-def _markdown(scores: list[Score]) -> str:
-    rows = [
-        ["task", *_COLUMNS],
-        ["---"] + ["---:"] * len(_COLUMNS),
-        *([score.image, *_cells(score)] for score in scores),
+def _markdown(rows: list[_Row]) -> str:
+    titles = list(_columns(rows[0]))
+    lines = [
+        ["task", *titles],
+        ["---"] + ["---:"] * len(titles),
+        *([row.image.name, *_columns(row).values()] for row in rows),
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

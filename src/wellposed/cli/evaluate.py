@@ -1,30 +1,56 @@
-"""`wellposed evaluate`: the scores of a method over a folder of pictures."""
+"""`wellposed evaluate`: the scores of a method over a folder of pictures, or of all methods over a suite."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from wellposed.cli._checks import check_output, checked_device
-from wellposed.cli._options import Device, Method, Quiet, Seed, TaskName
-from wellposed.cli._screen import progress, show
+from wellposed.cli._options import Device, Quiet, Seed
+from wellposed.cli._screen import progress, say, show
+from wellposed.core.errors import ArgumentError
 
 if TYPE_CHECKING:
+    import torch
     from rich.table import Table
 
     from wellposed.verbs.evaluate import Evaluation
+    from wellposed.verbs.suite_report import SuiteReport
+    from wellposed.verbs.suites import Suite
 
 __all__ = ["evaluate"]
 
+_ALL = "all"
+
 
 def evaluate(
-    task: TaskName,
-    data: Annotated[Path, typer.Option(help="A folder of pictures.")],
-    method: Method = "tv",
-    json: Annotated[Path | None, typer.Option(help="Write all scores to this file too.")] = None,
+    data: Annotated[
+        Path, typer.Option(help="A folder of pictures; with --suite, the folder that holds those of its data sets.")
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option(help="A named task; 'wellposed tasks' lists them. With --suite, only this one of its tasks."),
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="A suite of tasks, data sets and methods: papers.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="auto (the default), adjoint, pinv, tv, dpir, ram, or all. With --suite all of its methods, or one."
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write all scores to this file too. With --suite or all methods, a file that is there is continued."
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the tables of a suite to this Markdown file too.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures, by name.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Recover so many pictures of one size together.")] = 1,
     seed: Seed = 0,
     device: Device = "cpu",
     *,
@@ -32,28 +58,91 @@ def evaluate(
 ) -> None:
     """Measure and recover each picture of a folder, and give PSNR, SSIM and seconds, beside those of a naive method.
 
-    The naive reconstruction is the adjoint or the pseudo-inverse, whichever has the higher PSNR.
+    The naive reconstruction is the adjoint or the pseudo-inverse, whichever has the higher PSNR. With --suite, or with
+    --method all, several methods are compared instead.
     """
+    from wellposed.core.names import check_name
+    from wellposed.verbs.suites import SUITES, suite_of_folder
+
+    for file, suffix in ((json, ".json"), (markdown, ".md")):
+        if file is not None:
+            check_output(file, suffixes=(suffix,))
+    where = checked_device(device)
+    options = _Options(limit=limit, seed=seed, batch=batch, device=where)
+    files = (json, markdown)
+    if suite is not None:
+        chosen = SUITES[check_name("suite", suite, SUITES)]
+        methods = None if method in (None, _ALL) else [method]
+        tasks = None if task is None else [task]
+        _run_suite(chosen, data, files, options, quiet=quiet, tasks=tasks, methods=methods)
+        return
+    if task is None:
+        raise ArgumentError("evaluate expects --task NAME or --suite NAME: 'wellposed tasks' lists the tasks.")
+    if method == _ALL:
+        from wellposed.data import get_task, list_images
+
+        get_task(task)
+        list_images(data)
+        _run_suite(suite_of_folder(task, data), data.resolve().parent, files, options, quiet=quiet)
+        return
+    if markdown is not None:
+        raise ArgumentError("--markdown is for --suite or --method all: a single method is written with --json.")
+    _run_method(task, data, method or "auto", json, options, quiet=quiet)
+
+
+class _Options(TypedDict):
+    limit: int | None
+    seed: int
+    batch: int
+    device: torch.device
+
+
+def _run_method(task: str, data: Path, method: str, json: Path | None, options: _Options, *, quiet: bool) -> None:
     from wellposed.core.files import atomic_path
     from wellposed.data import list_images
     from wellposed.verbs.evaluate import evaluate as score
 
-    if json is not None:
-        check_output(json, suffixes=(".json",))
-    pictures = list_images(data)[:limit]
+    pictures = list_images(data)[: options["limit"]]
     with progress(f"{task} by {method}", len(pictures), quiet=quiet) as update:
         result = score(
             task,
             pictures,
             method,
-            seed=seed,
-            device=checked_device(device),
+            seed=options["seed"],
+            batch=options["batch"],
+            device=options["device"],
             callback=lambda done: update(done, len(pictures)),
         )
     if json is not None:
         with atomic_path(json) as temporary:
             temporary.write_text(result.to_json(), encoding="utf-8")
     show(_table(result), quiet=quiet)
+
+
+def _run_suite(
+    suite: Suite,
+    data: Path,
+    files: tuple[Path | None, Path | None],
+    options: _Options,
+    *,
+    quiet: bool,
+    tasks: list[str] | None = None,
+    methods: list[str] | None = None,
+) -> None:
+    from wellposed.core.files import atomic_path
+    from wellposed.verbs.evaluate_suite import evaluate_suite
+    from wellposed.verbs.suite_table import markdown_tables
+
+    json, markdown = files
+    with progress(f"evaluating {suite.name}", quiet=quiet) as update:
+        report = evaluate_suite(suite, data, path=json, tasks=tasks, methods=methods, callback=update, **options)
+    if markdown is not None:
+        with atomic_path(markdown) as temporary:
+            temporary.write_text(markdown_tables(report, suite), encoding="utf-8")
+    show(_suite_table(report, suite), quiet=quiet)
+    reasons = dict.fromkeys((cell.method, cell.reason) for cell in report.cells if cell.reason is not None)
+    for method, reason in reasons:
+        say(f"{method}: {reason}", quiet=quiet)
 
 
 def _table(result: Evaluation) -> Table:
@@ -72,3 +161,21 @@ def _table(result: Evaluation) -> Table:
 def _numbers(scores: dict[str, float]) -> list[str]:
     formats = {"naive_psnr": ".2f", "naive_ssim": ".3f", "psnr": ".2f", "ssim": ".3f", "seconds": ".2f"}
     return [format(scores[name], spec) for name, spec in formats.items()]
+
+
+def _suite_table(report: SuiteReport, suite: Suite) -> Table:
+    """Return PSNR and SSIM of each method on each task."""
+    from rich.table import Table
+
+    from wellposed.verbs.suite_table import mean_text
+
+    table = Table("task", "data", title=f"{report.suite}, PSNR / SSIM, seed {report.seed}")
+    used = {cell.method for cell in report.cells}
+    methods = [method for method in suite.methods if method in used]
+    for method in methods:
+        table.add_column(method, justify="right")
+    for case in suite.cases:
+        cells = [report.cell(case.task, case.data, method) for method in methods]
+        if any(cells):
+            table.add_row(case.task, case.data, *map(mean_text, cells))
+    return table

@@ -1,7 +1,9 @@
 """`wellposed reconstruct`: the picture back from its measurements."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,32 +12,59 @@ from wellposed.cli._options import Device, Method, Output, Quiet
 from wellposed.cli._screen import progress, say
 from wellposed.core.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from wellposed.core.tree import Tree
+    from wellposed.physics import Physics
+
 __all__ = ["reconstruct"]
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_FLAT = (".png", ".jpg", ".jpeg", ".bmp")
+_PICTURES = (*_FLAT, ".tif", ".tiff")
 _ARRAYS = (".npy", ".npz", ".safetensors")
 
 
 def reconstruct(
     measurements: Annotated[Path, typer.Argument(help="A file that 'wellposed simulate' or save_measurements wrote.")],
     output: Output,
-    method: Method = "tv",
+    method: Method = "auto",
     device: Device = "cpu",
     *,
     quiet: Quiet = False,
 ) -> None:
     """Recover the picture from its measurements. Of a complex one, pictures show the magnitude, arrays hold all."""
     from wellposed.data import load_measurements, write_image
+    from wellposed.verbs.reconstruct import check_method, choose_method
     from wellposed.verbs.reconstruct import reconstruct as recover
 
+    check_method(method)
     check_output(output, source=measurements, suffixes=_PICTURES + _ARRAYS)
     y, physics = load_measurements(measurements, device=checked_device(device))
-    with progress("reconstructing", quiet=quiet) as update:
-        x_hat = recover(y, physics, method, callback=update)
+    _check_room(output, y, physics)
+    chosen = choose_method(y, physics) if method == "auto" else method
+    with progress(f"reconstructing by {chosen}", quiet=quiet) as update:
+        x_hat = recover(y, physics, chosen, callback=update)
     if not x_hat.isfinite().all():
         raise ArgumentError(
             f"the image from {measurements} holds NaN or infinity: check the parameters of its physics."
         )
     is_shown = x_hat.is_complex() and output.suffix.lower() in _PICTURES
     write_image(output, x_hat.abs() if is_shown else x_hat)
-    say(f"{output}: image {tuple(x_hat.shape)} by {method}", quiet=quiet)
+    why = ", chosen by default" if method == "auto" else ""
+    say(f"{output}: image {tuple(x_hat.shape)} by {chosen}{why}", quiet=quiet)
+
+
+def _check_room(output: Path, y: Tree, physics: Physics) -> None:
+    """Raise, before any work, if a picture file cannot hold what will come."""
+    from wellposed.core.tree import tree_leaves
+
+    suffix = output.suffix.lower()
+    count, shape = len(tree_leaves(y)[0]), physics.image_shape
+    if suffix in _PICTURES and count > 1:
+        raise ArgumentError(
+            f"{output} holds one image, and these are the measurements of {count}: write to {' or '.join(_ARRAYS)}."
+        )
+    if suffix in _FLAT and (len(shape) != 3 or shape[0] not in (1, 3, None)):
+        raise ArgumentError(
+            f"{output} holds an image of one or three channels, and this one has the shape {shape}: "
+            f"write to {' or '.join(_ARRAYS)}."
+        )

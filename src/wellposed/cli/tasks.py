@@ -9,9 +9,9 @@ def tasks() -> None:
     """List the named tasks."""
     from rich.table import Table
 
-    from wellposed.data import TASKS
+    from wellposed.data import RANDOM_TASKS, TASKS
 
     table = Table("task", "what it does", box=None, pad_edge=False)
-    for task in TASKS.values():
+    for task in (TASKS | RANDOM_TASKS).values():
         table.add_row(task.name, task.summary)
     show(table)

@@ -28,8 +28,15 @@ def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> 
 
 
 def is_recorded(tensor: Tensor) -> bool:
-    """Tell whether a graph or a transform of `torch.func` follows a tensor, so that its values may be needed later."""
-    return tensor.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    """Tell whether a graph or a transform of `torch.func` follows a tensor, so that its values may be needed later.
+
+    The compiler, which sees to that by itself, is told that one does.
+    """
+    return (
+        tensor.requires_grad
+        or torch.compiler.is_compiling()
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
 
 
 class _LinearBridge(torch.autograd.Function):

@@ -38,9 +38,12 @@ def channels_to_complex(x: Tensor) -> Tensor:
     return torch.complex(*x.chunk(2, dim=1))
 
 
+_REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
+
+
 def real_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the real dtype of the same precision: float32 for complex64, float32 for float32."""
-    return dtype.to_real()
+    return _REAL.get(dtype, dtype)
 
 
 def real_view(x: Tensor) -> Tensor:

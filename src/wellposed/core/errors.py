@@ -9,6 +9,7 @@ __all__ = [
     "MissingDependencyError",
     "ShapeError",
     "SolverError",
+    "TrainingError",
     "UnknownNameError",
     "UnsupportedError",
     "WellposedError",
@@ -45,6 +46,10 @@ class UnknownNameError(WellposedError, ValueError):
 
 class SolverError(WellposedError, ArithmeticError):
     """A solver did not reach its goal, or met a system that it cannot solve."""
+
+
+class TrainingError(WellposedError, RuntimeError):
+    """A training run cannot start, go on, or be kept."""
 
 
 class FormatError(WellposedError, ValueError):

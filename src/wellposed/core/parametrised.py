@@ -154,7 +154,10 @@ class Parametrised(nn.Module):
 
         Nothing is kept while a gradient is wanted, so that each backward pass has a graph of its own.
         """
-        tensors = tuple(getattr(self, parameter) for parameter in parameters)
+        return self._kept(name, tuple(getattr(self, parameter) for parameter in parameters), compute)
+
+    def _kept(self, name: str, tensors: tuple[Tensor, ...], compute: Callable[[], Tensor]) -> Tensor:
+        """Return what `compute` makes of some tensors, as `derived` does."""
         if any(is_recorded(tensor) or tensor.is_inference() for tensor in tensors):
             return compute()
         versions = tuple(tensor._version for tensor in tensors)

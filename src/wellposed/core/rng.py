@@ -58,14 +58,15 @@ def exponential_like(like: Tensor, generator: torch.Generator | None = None) -> 
 
 
 def streams(generator: torch.Generator | None, *names: str) -> dict[str, torch.Generator]:
-    """Return one independent CPU generator per name, all from a single draw of `generator`.
+    """Return one independent generator per name, on the device of `generator`, all from a single draw of it.
 
     A stream depends on the state of `generator` and on its own name only: adding, dropping or reordering names leaves
-    the others as they were, and the next call gives fresh ones.
+    the others as they were, and the next call gives fresh ones. None draws from torch's own generator of the CPU, and
+    the streams lie there.
     """
-    device = "cpu" if generator is None else check_generator(generator).device
+    device = torch.device("cpu") if generator is None else check_generator(generator).device
     root = int(torch.randint(2**62, (), generator=generator, device=device))
-    return {name: torch.Generator().manual_seed(_mix(root, name)) for name in names}
+    return {name: torch.Generator(device).manual_seed(_mix(root, name)) for name in names}
 
 
 def _mix(root: int, name: str) -> int:

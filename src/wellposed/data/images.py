@@ -150,14 +150,15 @@ def list_images(folder: str | Path) -> list[Path]:
         If it is a file, or holds no image.
     """
     folder = existing_folder(folder)
-    images = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    images = sorted(path for path in folder.iterdir() if is_image_file(path))
     if not images:
         raise FormatError(f"{folder} holds no image: known extensions are {', '.join(_SUFFIXES)}.")
     return images
+
+
+def is_image_file(path: Path) -> bool:
+    """Tell whether a path is a file, not a hidden one, whose extension is that of an image."""
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
 def to_grey(image: Tensor) -> Tensor:

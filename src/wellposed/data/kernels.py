@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.rng import normal_like
+from wellposed.core.values import values_hold
 
 __all__ = ["gaussian_kernel", "motion_kernel"]
 
@@ -47,7 +48,7 @@ def gaussian_kernel(sigma: float | Tensor, size: int = 31) -> Tensor:
     sigma = sigma if sigma.is_floating_point() else sigma.to(torch.get_default_dtype())
     if sigma.ndim > 1:
         raise ShapeError(f"gaussian_kernel expects sigma of shape (B,), got {tuple(sigma.shape)}: one value per image.")
-    if not (sigma > 0).all():
+    if not values_hold(sigma > 0):
         raise ArgumentError(f"gaussian_kernel expects a positive sigma, got {sigma.min().item():g}.")
     offset = torch.arange(size, dtype=sigma.dtype, device=sigma.device) - size // 2
     profile = torch.softmax(-0.5 * (offset / sigma.reshape(-1, 1)) ** 2, dim=1)
@@ -57,8 +58,8 @@ def gaussian_kernel(sigma: float | Tensor, size: int = 31) -> Tensor:
 def motion_kernel(
     batch: int,
     *,
-    length_scale: float,
-    std: float,
+    length_scale: float | Tensor,
+    std: float | Tensor,
     size: int = 31,
     n_steps: int = 1000,
     generator: torch.Generator | None = None,
@@ -81,16 +82,16 @@ def motion_kernel(
     ----------
     batch : int
         Number of kernels; they are independent.
-    length_scale : float
-        :math:`\ell`, in units of the exposure: the smaller, the more turns.
-    std : float
-        :math:`s`, in units of half the kernel's size.
+    length_scale : float or Tensor, shape (batch,)
+        :math:`\ell`, in units of the exposure: the smaller, the more turns. One value, or one per kernel.
+    std : float or Tensor, shape (batch,)
+        :math:`s`, in units of half the kernel's size. One value, or one per kernel.
     size : int
         Height and width of the kernel in pixels.
     n_steps : int
         Points of a trajectory over the whole period :math:`2\pi`; the exposure sees the first ``n_steps / 2π`` of them.
     generator : torch.Generator, optional
-        The kernels lie on its device.
+        The kernels lie on its device, without one on that of the tensors given.
 
     Returns
     -------
@@ -101,6 +102,8 @@ def motion_kernel(
     ------
     ArgumentError
         If an argument is not positive, or a trajectory lies outside the kernel altogether.
+    ShapeError
+        If `length_scale` or `std` does not have one value per kernel.
 
     References
     ----------
@@ -114,28 +117,26 @@ def motion_kernel(
     """
     _check_size(size)
     _check_batch(batch)
-    if not (length_scale > 0 and std > 0):
-        raise ArgumentError(f"motion_kernel expects positive length_scale and std, got {length_scale:g} and {std:g}.")
+    device = _device(generator, length_scale, std)
+    length_scale = _positive("length_scale", length_scale, batch, device)
+    std = _positive("std", std, batch, device)
     if n_steps < 2 * math.pi:
         raise ArgumentError(
             f"motion_kernel expects n_steps of at least 7, got {n_steps}: the exposure sees n_steps / 2π."
         )
-    trajectories = _trajectories(batch, length_scale, std, n_steps, generator)
+    time = torch.linspace(-math.pi, math.pi, n_steps, device=device)
+    amplitude = torch.fft.rfft(_matern_covariance(time, length_scale, std)).abs().sqrt()
+    trajectories = _trajectories(normal_like(time.new_empty(batch, 2, n_steps), generator), amplitude)
     return _histogram(trajectories - trajectories.mean(dim=-1, keepdim=True), size)
 
 
-def _trajectories(
-    batch: int, length_scale: float, std: float, n_steps: int, generator: torch.Generator | None
-) -> Tensor:
+def _trajectories(white: Tensor, amplitude: Tensor) -> Tensor:
     """Return Gaussian-process coordinates over a unit of time, shape (batch, 2, n_steps // 2π)."""
-    device = "cpu" if generator is None else generator.device
-    time = torch.linspace(-math.pi, math.pi, n_steps, device=device)
-    amplitude = torch.fft.rfft(_matern_covariance(time, length_scale, std)).abs().sqrt()
-    white = normal_like(time.new_empty(batch, 2, n_steps), generator)
+    n_steps = white.shape[-1]
     return torch.fft.irfft(torch.fft.rfft(white) * amplitude, n=n_steps)[..., : int(n_steps / (2 * math.pi))]
 
 
-def _matern_covariance(time: Tensor, length_scale: float, std: float) -> Tensor:
+def _matern_covariance(time: Tensor, length_scale: float | Tensor, std: float | Tensor) -> Tensor:
     distance = math.sqrt(5) * time.abs() / length_scale
     return std**2 * (1 + distance + distance**2 / 3) * torch.exp(-distance)
 
@@ -144,13 +145,33 @@ def _histogram(trajectories: Tensor, size: int) -> Tensor:
     """Count the points (batch, 2, time) of each trajectory per pixel of [-1, 1]^2, normalised to sum one."""
     pixel = torch.floor((trajectories + 1) * (size / 2)).long()
     inside = ((pixel >= 0) & (pixel < size)).all(dim=1)
-    if not inside.any(dim=1).all():
+    if not values_hold(inside.any(dim=1)):
         raise ArgumentError("motion_kernel drew a trajectory that lies outside the kernel altogether: lower std.")
     row, column = pixel.clamp(0, size - 1).unbind(dim=1)
     weight = inside.to(trajectories.dtype)
     weight = weight / weight.sum(dim=1, keepdim=True)
     kernel = weight.new_zeros(len(weight), size * size).scatter_add(1, row * size + column, weight)
     return kernel.unflatten(1, (1, size, size))
+
+
+def _device(generator: torch.Generator | None, *values: float | Tensor) -> torch.device:
+    """Return where kernels are made: the device of the generator, else that of the first tensor, else the CPU."""
+    if generator is not None:
+        return generator.device
+    return next((value.device for value in values if isinstance(value, Tensor)), torch.device("cpu"))
+
+
+def _positive(name: str, value: float | Tensor, batch: int, device: torch.device) -> float | Tensor:
+    """Return a positive parameter; one that differs between kernels with two more axes."""
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        if not value > 0:
+            raise ArgumentError(f"motion_kernel expects a positive {name}, got {float(value):g}.")
+        return value if not isinstance(value, Tensor) else value.to(device)
+    if value.shape != (batch,):
+        raise ShapeError(f"motion_kernel expects {name} of shape ({batch},), got {tuple(value.shape)}.")
+    if not values_hold(value > 0):
+        raise ArgumentError(f"motion_kernel expects a positive {name}, got {value.min().item():g}.")
+    return value.to(device)[:, None, None]
 
 
 def _check_size(size: object) -> None:

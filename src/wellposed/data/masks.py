@@ -11,6 +11,7 @@ from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_name
 from wellposed.core.rng import uniform_like
 from wellposed.core.tree import per_image
+from wellposed.core.values import values_hold
 
 __all__ = ["ColumnOrder", "bernoulli_mask", "cartesian_mask"]
 
@@ -38,7 +39,7 @@ def bernoulli_mask(
     per_channel : bool
         Draw every channel on its own; by default a pixel is seen in all channels or in none.
     generator : torch.Generator, optional
-        The masks lie on its device.
+        The masks lie on its device, without one on that of `keep`.
 
     Returns
     -------
@@ -60,11 +61,11 @@ def bernoulli_mask(
     """
     _check_shape("bernoulli_mask", batch, image_shape)
     channels = image_shape[0] if per_channel else 1
-    uniform = _uniform((batch, channels, *image_shape[1:]), generator)
-    probability = torch.as_tensor(keep, dtype=uniform.dtype, device=uniform.device)
+    uniform = _uniform((batch, channels, *image_shape[1:]), generator, keep)
+    probability = keep.to(uniform) if isinstance(keep, Tensor) else torch.full((), keep, device=uniform.device)
     if probability.ndim and probability.shape != (batch,):
         raise ShapeError(f"bernoulli_mask expects keep of shape ({batch},), got {tuple(probability.shape)}.")
-    if not ((probability >= 0) & (probability <= 1)).all():
+    if not values_hold((probability >= 0) & (probability <= 1)):
         raise ArgumentError(f"bernoulli_mask expects keep in [0, 1], got {keep}: it is the fraction of pixels seen.")
     return (uniform < per_image(probability, uniform)).to(uniform.dtype)
 
@@ -163,8 +164,9 @@ def _equispaced_columns(batch: int, width: int, center: range, total: int, gener
     return torch.where(position < center.start, position, position + len(center))
 
 
-def _uniform(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    device = "cpu" if generator is None else generator.device
+def _uniform(shape: tuple[int, ...], generator: torch.Generator | None, like: object = None) -> Tensor:
+    """Return uniform numbers on the device of the generator, else that of `like` if it is a tensor, else the CPU."""
+    device = generator.device if generator else like.device if isinstance(like, Tensor) else torch.device("cpu")
     return uniform_like(torch.empty(shape, device=device), generator)
 
 

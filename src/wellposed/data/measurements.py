@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,14 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from wellposed import noise, operators
-from wellposed.core.complex_view import real_dtype, real_view
-from wellposed.core.config import from_config, to_config
-from wellposed.core.errors import ArgumentError, FormatError, ShapeError, UnknownNameError
+from wellposed.core.complex_view import real_view
+from wellposed.core.config import to_config
+from wellposed.core.errors import ArgumentError, FormatError
 from wellposed.core.files import atomic_path, existing_file
 from wellposed.core.parametrised import Parametrised
-from wellposed.core.shapes import check_tree
-from wellposed.core.tree import Tree, tree_leaves, tree_map
+from wellposed.core.tree import Tree, tree_map
+from wellposed.data._descriptions import check_fit, described, parse, rebuilt
 from wellposed.physics import Physics
 
 __all__ = ["load_measurements", "save_measurements"]
@@ -73,19 +68,16 @@ def save_measurements(path: str | Path, y: Tree, physics: Physics) -> None:
         raise FormatError(f"measurements are written to a {_SUFFIX} file, got {path}: change the name.")
     if type(physics) is not Physics:
         raise ArgumentError(f"save_measurements expects a Physics, got {type(physics).__name__}.")
-    _check_fit(y, physics)
+    check_fit(y, physics)
     tensors: dict[str, Tensor] = {}
     values = {"y": y, "operator": physics.operator, "noise": physics.noise}
-    description = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "library": version("wellposed"),
+    parts = {
         **{part: to_config(values[part], tensors, path=part) for part in _PARTS},
         "complex128": [name for name, tensor in tensors.items() if tensor.dtype == torch.complex128],
     }
     stored = {name: _storable(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(stored, metadata={"wellposed": json.dumps(description)}))
+        temporary.write_bytes(save(stored, metadata={"wellposed": described(_FORMAT, _VERSION, parts)}))
 
 
 def load_measurements(
@@ -116,51 +108,9 @@ def load_measurements(
     """
     path = existing_file(path)
     header, tensors = _read(path)
-    y, physics = _rebuilt(path, _description(path, header), tensors, tuple(types))
+    description = _description(path, header)
+    y, physics = rebuilt(path, description, _with_complex128(path, description["complex128"], tensors), types)
     return tree_map(lambda leaf: leaf.to(device), y), physics.to(device)
-
-
-def _rebuilt(
-    path: Path, description: dict[str, Any], tensors: dict[str, Tensor], types: tuple[type[Parametrised], ...]
-) -> tuple[Tree, Physics]:
-    """Build what the description says; an operator without parameters takes the precision of the measurements."""
-    own = {kind.__name__: kind for kind in types}
-    try:
-        pairs = {name: tensors[name] for name in description["complex128"]}
-        tensors = tensors | {name: torch.view_as_complex(pair) for name, pair in pairs.items()}
-        y = from_config(description["y"], tensors, {})
-        operator = from_config(description["operator"], tensors, _classes(operators) | own)
-        noise_model = from_config(description["noise"], tensors, _classes(noise) | own)
-        precision = real_dtype(tree_leaves(y)[0].dtype)
-        physics = Physics(operator if operator.params else operator.to(precision), noise_model)
-        _check_fit(y, physics)
-    except UnknownNameError as error:
-        raise FormatError(
-            f"{path} is damaged, or has a class of yours to be read with types=(MyOperator,): {_short(error)}"
-        ) from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise FormatError(f"{path} is damaged: its description does not fit its tensors ({_short(error)}).") from error
-    return y, physics
-
-
-def _short(error: Exception) -> str:
-    """Return what an error says, without the many numbers of a tensor that it may show."""
-    return textwrap.shorten(str(error), 250, placeholder=" ...")
-
-
-def _classes(room: ModuleType) -> dict[str, type[Parametrised]]:
-    return {name: getattr(room, name) for name in room.__all__}
-
-
-def _check_fit(y: Tree, physics: Physics) -> None:
-    operator = physics.operator
-    check_tree(type(operator).__name__, "measurements", y, operator.measurement_shape, operator.measurement_field)
-    batches = {len(leaf) for leaf in tree_leaves(y)}
-    if len(batches) > 1 or (operator.parameter_batch > 1 and batches != {operator.parameter_batch}):
-        raise ShapeError(
-            f"{type(operator).__name__} has parameters for {operator.parameter_batch} images and got measurements with "
-            f"batches of {', '.join(map(str, sorted(batches)))}: give each image its own measurements."
-        )
 
 
 def _storable(tensor: Tensor) -> Tensor:
@@ -180,21 +130,12 @@ def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
 def _description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     if "wellposed" not in header:
         raise FormatError(f"{path} is safetensors, but no measurement file: 'wellposed simulate' makes those.")
+    return parse(path, header["wellposed"], kind=_FORMAT, newest=_VERSION, parts=(*_PARTS, "complex128"))
+
+
+def _with_complex128(path: Path, names: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with those that were stored as pairs of numbers put together again."""
     try:
-        description = json.loads(header["wellposed"])
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} has a damaged description ({error}).") from error
-    if not isinstance(description, dict) or description.get("format") != _FORMAT:
-        raise FormatError(f"{path} has a damaged description: it does not say {_FORMAT!r}.")
-    file_version = description.get("version")
-    if type(file_version) is not int or file_version < 1:
-        raise FormatError(f"{path} has a damaged description: its version is {file_version!r}.")
-    if file_version > _VERSION:
-        raise FormatError(
-            f"{path} was made by a newer wellposed ({description.get('library')}, format {file_version}, "
-            f"where this one reads up to {_VERSION}): pip install --upgrade wellposed."
-        )
-    missing = [part for part in (*_PARTS, "complex128") if part not in description]
-    if missing:
-        raise FormatError(f"{path} has a damaged description: it lacks {', '.join(missing)}.")
-    return description
+        return tensors | {name: torch.view_as_complex(tensors[name]) for name in names}
+    except (LookupError, TypeError, RuntimeError) as error:
+        raise FormatError(f"{path} is damaged: its description does not fit its tensors ({error}).") from error

@@ -58,7 +58,7 @@ class ArtifactRemoval(nn.Module):
         self.network = network
         self.mode = check_name("mode", mode, ("adjoint", "pinv"))
 
-    def forward(self, y: Tree, physics: Physics) -> Tensor:
+    def forward(self, y: Tree, physics: Physics, *, exposure: Tensor | None = None) -> Tensor:
         """Reconstruct images.
 
         Parameters
@@ -66,6 +66,8 @@ class ArtifactRemoval(nn.Module):
         y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
         physics : Physics
             With a linear operator; also one of DeepInverse.
+        exposure : Tensor, shape (B,), optional
+            The noise level for the denoiser, by default what `expose` reads.
 
         Returns
         -------
@@ -73,16 +75,22 @@ class ArtifactRemoval(nn.Module):
 
         Raises
         ------
-        ArgumentError
+        UnsupportedError
             If the operator is not linear.
         ShapeError, DTypeError
             If the measurements do not fit the physics, or the image not the network.
         """
         physics = as_physics(physics, y)
         image = self._back(y, physics)
-        if isinstance(self.network, Denoiser) and not self.network.blind:
-            return self.network(image, self._noise_level(y, physics))
-        return self.network(image)
+        if exposure is None:
+            exposure = self.expose(y, physics)
+        return self.network(image) if exposure is None else self.network(image, exposure)
+
+    def expose(self, y: Tree, physics: Physics) -> Tensor | None:
+        """Return the level of the backprojected noise in each image as a whole, if the network reads one."""
+        if not isinstance(self.network, Denoiser) or self.network.blind:
+            return None
+        return self._noise_level(y, as_physics(physics, y))
 
     def _back(self, y: Tree, physics: Physics) -> Tensor:
         return physics.A_adjoint(y) if self.mode == "adjoint" else physics.A_dagger(y)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wellposed.core.errors import ArgumentError, DeviceError, DTypeError, ShapeError
 from wellposed.core.shapes import check_tree
 
-__all__ = ["Denoiser", "Level", "check_counts", "lay_channels_last", "level_map", "pad_to_multiple", "with_map"]
+__all__ = ["Denoiser", "Level", "lay_channels_last", "level_map", "pad_to_multiple", "with_map"]
 
 Level: TypeAlias = float | Tensor
 """A noise level: a number, one per image (B,), or a map (B or 1, 1, H or 1, W or 1)."""
@@ -178,13 +178,6 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """
     bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     return nn.functional.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
-
-
-def check_counts(owner: str, **counts: Any) -> None:
-    """Raise `ArgumentError` if one of the sizes of a network is not an integer above zero."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ArgumentError(f"{owner} expects {name} to be an integer above zero, got {count!r}.")
 
 
 def lay_channels_last(network: nn.Module) -> None:

@@ -48,7 +48,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise FormatError(
             f"{path} is no checkpoint of tensors alone, or it is truncated: fetch it again, and check its source."
         ) from error

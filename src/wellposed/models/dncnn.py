@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import final
 
 from torch import Tensor, nn
 
+from wellposed.core.arguments import check_counts
 from wellposed.core.errors import ArgumentError
-from wellposed.models.base import Denoiser, check_counts
+from wellposed.models.base import Denoiser
+from wellposed.models.pretrained import start_from
 
 __all__ = ["DnCNN"]
 
@@ -32,11 +35,13 @@ class DnCNN(Denoiser):
         Number of convolutions, at least two.
     bias : bool
         Whether the convolutions add constants; without, the network is homogeneous: D(a x) = a D(x) for a > 0.
+    weights : str or Path, optional
+        Start from weights by name or from a file, as `weights.fill` takes them; None: from random ones.
 
     Raises
     ------
     ArgumentError
-        If the depth is one, or something is not an integer above zero.
+        If the depth is one, or something is not a whole number above zero.
 
     References
     ----------
@@ -55,7 +60,15 @@ class DnCNN(Denoiser):
     channels: int
     blind = True
 
-    def __init__(self, channels: int = 3, width: int = 64, depth: int = 20, *, bias: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        depth: int = 20,
+        *,
+        bias: bool = True,
+        weights: str | Path | None = None,
+    ) -> None:
         super().__init__()
         check_counts("DnCNN", channels=channels, width=width, depth=depth)
         if depth < 2:
@@ -64,6 +77,7 @@ class DnCNN(Denoiser):
         self.in_conv = nn.Conv2d(channels, width, 3, padding=1, bias=bias)
         self.conv_list = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1, bias=bias) for _ in range(depth - 2))
         self.out_conv = nn.Conv2d(width, channels, 3, padding=1, bias=bias)
+        start_from(self, weights)
 
     def _denoise(self, x: Tensor, _sigma: Tensor) -> Tensor:
         features = self.in_conv(x).relu_()

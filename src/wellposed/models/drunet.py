@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import final
 
 from torch import Tensor
 
 from wellposed.models.base import pad_to_multiple, with_map
+from wellposed.models.pretrained import start_from
 from wellposed.models.u_shape import UShapedDenoiser
 
 __all__ = ["DRUNet"]
@@ -31,11 +33,13 @@ class DRUNet(UShapedDenoiser):
         Channels from the finest to the coarsest scale.
     blocks : int
         Residual blocks per scale and direction.
+    weights : str or Path, optional
+        Start from weights by name or from a file, as `weights.fill` takes them; None: from random ones.
 
     Raises
     ------
     ArgumentError
-        If there are fewer than two widths, or something is not an integer above zero.
+        If there are fewer than two widths, or something is not a whole number above zero.
 
     References
     ----------
@@ -52,9 +56,17 @@ class DRUNet(UShapedDenoiser):
 
     channels: int
 
-    def __init__(self, channels: int = 3, widths: tuple[int, ...] = (64, 128, 256, 512), blocks: int = 4) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        widths: tuple[int, ...] = (64, 128, 256, 512),
+        blocks: int = 4,
+        *,
+        weights: str | Path | None = None,
+    ) -> None:
         super().__init__(channels + 1, channels, widths, blocks)
         self.channels = channels
+        start_from(self, weights)
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         height, width = x.shape[-2:]

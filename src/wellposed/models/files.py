@@ -24,6 +24,7 @@ __all__ = ["load_model", "save_model"]
 _SUFFIX = ".safetensors"
 _FORMAT = "wellposed model"
 _VERSION = 1
+_NOT_KEPT = ("weights",)  # where a model's weights came from: the file itself holds them
 
 
 def save_model(path: str | Path, model: nn.Module) -> None:
@@ -122,7 +123,7 @@ def _described(value: Any, where: str) -> Any:
                 f"{where} is a {kind.__name__}, which cannot be written to a file; known: {', '.join(MODELS)}. "
                 "Save its state dict instead."
             )
-        names = inspect.signature(kind).parameters
+        names = [name for name in inspect.signature(kind).parameters if name not in _NOT_KEPT]
         arguments = {name: _described(getattr(value, name), f"{kind.__name__}.{name}") for name in names}
         return {"type": kind.__name__, "arguments": arguments}
     if isinstance(value, (tuple, list)):

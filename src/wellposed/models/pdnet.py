@@ -7,11 +7,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from wellposed.core.arguments import check_counts
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from wellposed.core.tree import per_image
-from wellposed.models.base import check_counts
-from wellposed.operators import LinearOperator
 from wellposed.physics import Physics, as_physics
 
 __all__ = ["PDNet"]
@@ -42,7 +41,7 @@ class PDNet(nn.Module):
     Raises
     ------
     ArgumentError
-        If something is not an integer above zero, or the memory is shorter than two.
+        If something is not a whole number above zero, or the memory is shorter than two.
 
     References
     ----------
@@ -81,7 +80,7 @@ class PDNet(nn.Module):
             _block(measurements + 2 * measurement_channels, width, measurements) for _ in range(n_iter)
         )
 
-    def forward(self, y: Tensor, physics: Physics) -> Tensor:
+    def forward(self, y: Tensor, physics: Physics, *, exposure: Tensor | None = None) -> Tensor:
         """Reconstruct images.
 
         Parameters
@@ -90,6 +89,8 @@ class PDNet(nn.Module):
             Two-dimensional with channels: (B, C', H', W'), of the precision of the weights.
         physics : Physics
             With a linear operator; also one of DeepInverse.
+        exposure : Tensor, shape (1,) or (B,), optional
+            The norm of the operator, by default what `expose` reads.
 
         Returns
         -------
@@ -104,11 +105,11 @@ class PDNet(nn.Module):
         DTypeError
             If the measurements have another precision than the weights.
         """
-        operator: Any = _linear(as_physics(physics, y))
+        operator: Any = as_physics(physics, y).linear_operator
         back = operator.adjoint(y)
         self._check("images", self.image_channels, back)
         self._check("measurements", self.measurement_channels, y)
-        norm = per_image(operator.norm(), y)
+        norm = per_image(operator.norm() if exposure is None else exposure, y)
         seen = _real(y / norm)
         f = torch.zeros_like(_real(back)).repeat(1, self.n_memory, 1, 1)
         h = torch.zeros_like(seen).repeat(1, self.n_memory, 1, 1)
@@ -118,6 +119,10 @@ class PDNet(nn.Module):
             update = operator.adjoint(self._entry(h, 0, y)) / norm
             f = f + primal(torch.cat([f, _real(update)], dim=1))
         return self._entry(f, 0, back)
+
+    def expose(self, y: Tensor, physics: Physics) -> Tensor:
+        """Return what the network takes from the physics as a whole: the operator norm, shape (1,) or (B,)."""
+        return as_physics(physics, y).linear_operator.norm()
 
     def _entry(self, stack: Tensor, index: int, like: Tensor) -> Tensor:
         """Return one entry of a stack, complex if `like` is."""
@@ -139,12 +144,6 @@ class PDNet(nn.Module):
             raise DTypeError(
                 f"PDNet has {precision} weights and got {value.dtype} {role}: convert one with .to(dtype)."
             )
-
-
-def _linear(physics: Physics) -> LinearOperator:
-    if not isinstance(physics.operator, LinearOperator):
-        raise UnsupportedError(f"PDNet needs a linear operator, and {type(physics.operator).__name__} is not.")
-    return physics.operator
 
 
 def _real(x: Tensor) -> Tensor:

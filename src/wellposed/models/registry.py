@@ -10,6 +10,7 @@ from wellposed.models.drunet import DRUNet
 from wellposed.models.equivariant import Equivariant
 from wellposed.models.pdnet import PDNet
 from wellposed.models.ram import RAM
+from wellposed.models.tiled import Tiled
 from wellposed.models.tiny import DenoiserTiny
 from wellposed.models.unet import UNet
 
@@ -27,6 +28,7 @@ MODELS: dict[str, type[nn.Module]] = {
         Equivariant,
         PDNet,
         RAM,
+        Tiled,
         UNet,
     )
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import final
 
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from wellposed.models.base import pad_to_multiple, with_map
+from wellposed.models.pretrained import start_from
 from wellposed.models.u_shape import UShapedDenoiser
 
 __all__ = ["DenoiserTiny"]
@@ -31,11 +33,13 @@ class DenoiserTiny(UShapedDenoiser):
         Channels from the finest to the coarsest scale; the finest is at half resolution.
     blocks : int
         Residual blocks per scale and direction.
+    weights : str or Path, optional
+        Start from weights by name or from a file, as `weights.fill` takes them; None: from random ones.
 
     Raises
     ------
     ArgumentError
-        If there are fewer than two widths, or something is not an integer above zero.
+        If there are fewer than two widths, or something is not a whole number above zero.
 
     References
     ----------
@@ -55,9 +59,17 @@ class DenoiserTiny(UShapedDenoiser):
 
     channels: int
 
-    def __init__(self, channels: int = 3, widths: tuple[int, ...] = (32, 64, 96), blocks: int = 2) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        widths: tuple[int, ...] = (32, 64, 96),
+        blocks: int = 2,
+        *,
+        weights: str | Path | None = None,
+    ) -> None:
         super().__init__(4 * (channels + 1), 4 * channels, widths, blocks)
         self.channels = channels
+        start_from(self, weights)
 
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         height, width = x.shape[-2:]

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from wellposed.core.arguments import check_counts
 from wellposed.core.errors import ArgumentError
-from wellposed.models.base import Denoiser, check_counts, lay_channels_last
+from wellposed.models.base import Denoiser, lay_channels_last
+from wellposed.models.convolve import convolve
 
 __all__ = ["ResidualBlock", "UShapedDenoiser"]
 
@@ -48,7 +50,7 @@ class UShapedDenoiser(Denoiser, ABC):
     Raises
     ------
     ArgumentError
-        If there are fewer than two widths, or something is not an integer above zero.
+        If there are fewer than two widths, or something is not a whole number above zero.
     """
 
     def __init__(self, in_channels: int, out_channels: int, widths: tuple[int, ...], blocks: int) -> None:
@@ -85,8 +87,8 @@ class UShapedDenoiser(Denoiser, ABC):
             skips.append(self.get_submodule(f"m_down{scale}")(skips[-1]))
         x = self.m_body(skips[-1])
         for scale in reversed(scales):
-            x = self.get_submodule(f"m_up{scale}")(x + skips.pop())
-        return self.m_tail(x + skips.pop())
+            x = self.get_submodule(f"m_up{scale}")(x.add_(skips.pop()))
+        return convolve(x.add_(skips.pop()), self.m_tail.weight)
 
 
 def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from wellposed.core.arguments import check_counts
 from wellposed.core.errors import ArgumentError
-from wellposed.models.base import Denoiser, check_counts, pad_to_multiple, with_map
+from wellposed.models.base import Denoiser, pad_to_multiple, with_map
 
 __all__ = ["UNet"]
 
@@ -42,7 +43,7 @@ class UNet(Denoiser):
     Raises
     ------
     ArgumentError
-        If there is a single level, or something is not an integer above zero.
+        If there is a single level, or something is not a whole number above zero.
 
     References
     ----------

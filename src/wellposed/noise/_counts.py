@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
+from wellposed.core.values import values_hold
 
 _LARGEST_RATE = 1e18
 
@@ -19,7 +20,7 @@ def nonnegative(owner: str, clean: Tensor, *, clip: bool) -> Tensor:
         If one is negative (and not clipped) or NaN.
     """
     intensity = clean.clamp(min=0) if clip else clean
-    if not bool((intensity >= 0).all()):
+    if not values_hold(intensity >= 0):
         raise ArgumentError(
             f"{owner} expects measurements >= 0, got a minimum of {clean.min().item():g}: "
             "scale or shift them, or count negative ones as zero with clip=True."
@@ -35,7 +36,7 @@ def draw_counts(rate: Tensor, generator: torch.Generator | None) -> Tensor:
     ArgumentError
         If a rate is too large for counts of 64 bits.
     """
-    if bool((rate > _LARGEST_RATE).any()):
+    if not values_hold(~(rate > _LARGEST_RATE)):
         raise ArgumentError(
             f"{rate.max().item():g} photons are too many to count, {_LARGEST_RATE:g} is the most: "
             "raise the gain, or use Gaussian noise of the same variance."

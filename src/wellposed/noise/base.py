@@ -14,6 +14,7 @@ from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, Unsuppo
 from wellposed.core.parametrised import Parametrised
 from wellposed.core.shapes import Field, check_tree
 from wellposed.core.tree import Tree, per_image, tree_map
+from wellposed.core.values import values_hold
 
 __all__ = ["ElementwiseNoise", "NoiseModel"]
 
@@ -154,7 +155,7 @@ class ElementwiseNoise(NoiseModel):
             raise DTypeError(f"{type(self).__name__} expects a real {name}, got {kept.dtype}.")
         bound = f"{name} > {above:g}" if above is not None else f"{name} >= {at_least:g}"
         within = kept > above if above is not None else kept >= at_least
-        if not bool((within & torch.isfinite(kept)).all()):
+        if not values_hold(within & torch.isfinite(kept)):
             extreme = kept.min().item() if math.isfinite(kept.max().item()) else kept.max().item()
             raise ArgumentError(f"{type(self).__name__} expects a finite {bound}, got {extreme:g}.")
 

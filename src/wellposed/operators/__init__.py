@@ -12,6 +12,9 @@ from wellposed.operators.finite_differences import FiniteDifferences
 from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
+from wellposed.operators.per_slice import PerSlice
+from wellposed.operators.spectral_response import SpectralResponse
+from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
 
 __all__ = [
     "Adjoint",
@@ -22,6 +25,7 @@ __all__ = [
     "Compose",
     "Crop",
     "Downsample",
+    "FanBeam2D",
     "FiniteDifferences",
     "FromFunctions",
     "Gram",
@@ -29,7 +33,10 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Operator",
+    "ParallelBeam2D",
+    "PerSlice",
     "Scaled",
+    "SpectralResponse",
     "Stack",
     "Sum",
 ]

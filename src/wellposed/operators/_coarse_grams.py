@@ -1,4 +1,4 @@
-"""What A_s^H A_s looks like on the coarse grid: a circular convolution, a decimated one, or a space-varying stencil.
+"""What A_s^H A_s looks like from the coarse grid: a convolution, circular, decimated or windowed, or a varying stencil.
 
 Each form knows the table of numbers that describes it, computed once from the physical parameters, and how to apply
 it. `FORMS` says which operator has which; an operator that it does not name, or names None for, is composed.
@@ -11,14 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wellposed.core.autograd import is_recorded
 from wellposed.operators._borders import extend
-from wellposed.operators._spectra import filter_circular
+from wellposed.operators._spectra import filter_circular, transfer_function
 from wellposed.operators.algebra import Compose
 from wellposed.operators.base import LinearOperator
 from wellposed.operators.bayer import BayerMosaic
@@ -164,9 +166,48 @@ class Stencil(GramForm):
         rows, columns, height, width = table.shape[2:]
         padded = extend(x, [(rows // 2, rows // 2), (columns // 2, columns // 2)], "circular")
         neighbours = padded.unfold(2, height, 1).unfold(3, width, 1)
+        if x.device.type == "cpu" and not is_recorded(x) and not is_recorded(table):
+            result = torch.zeros_like(x, memory_format=torch.contiguous_format)
+            for row, column in product(range(rows), range(columns)):
+                result.addcmul_(table[:, :, row, column], neighbours[:, :, row, column])
+            return result
         at_once = max(1, _NUMBERS_IN_CACHE // (columns * x.numel()))
         parts = zip(table.split(at_once, dim=2), neighbours.split(at_once, dim=2), strict=True)
         return reduce(torch.add, ((weights * pixels).sum((2, 3)) for weights, pixels in parts))
+
+
+@dataclass(frozen=True)
+class Windowed(GramForm):
+    r"""A real circular convolution K of the fine grid, of which a window is measured: valid blur.
+
+    .. math:: G = U_s^H K^H W K\, U_s, \qquad
+              \widehat{K U_s x}(k) = \hat h(k)\, \hat K(k)\, \hat x(k \bmod n)
+
+    with n the size of the coarse grid, so that only the window W asks for the fine grid: by two transforms, where one
+    factor after the other takes four and two interpolations. The table holds :math:`\hat h \hat K`, shape
+    (P, C, H, W // 2 + 1).
+    """
+
+    blur: Blur
+
+    def table(self, coarse: Compose) -> Tensor:
+        blur = self.blur
+        origin = [taps - 1 for taps in blur.kernel.shape[2:]]
+        interpolator = cast("Tensor", coarse.inner._forward(_point(coarse.zero_image())))
+        return torch.fft.rfft2(interpolator) * transfer_function(blur.kernel, blur.image_shape[1:], origin)
+
+    def gram(self, table: Tensor, x: Tensor) -> Tensor:
+        if x.is_complex():
+            return torch.complex(self.gram(table, x.real), self.gram(table, x.imag))
+        (height, width), (fine_height, fine_width) = x.shape[2:], self.blur.image_shape[1:]
+        rows, columns = self.blur.measurement_shape[1:]
+        factor, kept = fine_height // height, table.shape[-1]
+        repeated = torch.fft.fft2(x).repeat(1, 1, 1, factor // 2 + 1)[..., None, :, :kept]
+        spectrum = (repeated * table.unflatten(2, (factor, height))).flatten(2, 3)
+        measured = torch.fft.irfft2(spectrum, s=(fine_height, fine_width))[..., :rows, :columns]
+        spectrum = torch.fft.rfft2(measured, s=(fine_height, fine_width)) * table.conj()
+        aliases = spectrum.unflatten(2, (factor, height)).mean(2)
+        return torch.fft.irfft2(aliases, s=(height, fine_width))[..., ::factor]
 
 
 def _overlaps(taps: Tensor, factor: int) -> Tensor:
@@ -190,7 +231,9 @@ def _half(spectrum: Tensor) -> Tensor:
 
 
 def _of_blur(blur: Blur, _factor: int) -> GramForm | None:
-    return Circulant() if blur.padding == "circular" else None
+    if blur.padding == "circular":
+        return Circulant()
+    return Windowed(blur) if blur.padding == "valid" else None
 
 
 def _of_mask(mask: Mask, _factor: int) -> GramForm:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError, ShapeError
+from wellposed.core.arguments import check_whole
+from wellposed.core.errors import ShapeError
 from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, per_image
 from wellposed.operators._coarse_grams import FORMS, GramForm, SpectralForm
@@ -29,9 +31,10 @@ class Coarse(LinearOperator):
     :math:`A_s^H A_s` at each of their scales.
 
     That normal operator has a closed form on the coarse grid for the operators below and their multiples. The numbers
-    in it are computed once per set of parameters, at the cost of one or two composed grams; from then on no fine image
-    is made. For all other operators :math:`U_s^H A^H A\, U_s` is computed one factor after the other, as it is for
-    parameters made under `torch.inference_mode`, whose changes cannot be seen. All agree to rounding.
+    in it are computed once per set of parameters, at the cost of one or two composed grams, and kept with the operator,
+    for whoever looks at it from that grid next; from then on no fine image is made but the window of a valid blur. For
+    all other operators :math:`U_s^H A^H A\, U_s` is computed one factor after the other, as it is for parameters made
+    under `torch.inference_mode`, whose changes cannot be seen. All agree to rounding.
 
     ========================================  ==============================================  ================
     A                                         A_s^H A_s on the coarse grid                    also closed
@@ -42,6 +45,7 @@ class Coarse(LinearOperator):
     Downsample by a divisor of the factor     circular convolution                            norm, prox
     Downsample by a multiple of the factor    convolution, decimation, and back               norm, prox
     Mask; BayerMosaic, odd factor             stencil that differs from pixel to pixel        (none)
+    Blur (valid)                              convolution, window, and back                   (none)
     ========================================  ==============================================  ================
 
     The eigenvalues of the convolution are the power of :math:`A\, U_s` averaged over the aliases of each coarse
@@ -86,8 +90,7 @@ class Coarse(LinearOperator):
     filter: Tensor
 
     def __init__(self, operator: LinearOperator, factor: int, filter: str | Tensor = "sinc") -> None:  # noqa: A002
-        if factor < 2:
-            raise ArgumentError(f"Coarse expects a factor of at least 2, got {factor}.")
+        check_whole("Coarse", "factor", factor, least=2)
         fine_shape = operator.image_shape
         if len(fine_shape) != 3 or any(not isinstance(size, int) or size % factor for size in fine_shape[1:]):
             raise ShapeError(
@@ -115,12 +118,19 @@ class Coarse(LinearOperator):
         return form is not None and (name == "gram" or (name in {"norm", "prox"} and isinstance(form, SpectralForm)))
 
     def _gram(self, x: Tensor) -> Tensor:
+        return self.gram_function()(x)
+
+    def gram_function(self) -> Callable[[Tensor], Tensor]:
+        """Return x -> A_s^H A_s x for many calls in a row, its numbers looked up once and its input not checked."""
         form = self._form()
         if form is None or self.filter.is_inference() or self._acquisition.is_inference():
             downsample = self._downsample()
-            return downsample._forward(self.operator._gram(downsample._adjoint(x)))
-        gram = form.gram(self._table(form), x)
-        return per_image(self._squared_scale(), x) * gram if isinstance(self.operator, Scaled) else gram
+            return lambda x: downsample._forward(self.operator._gram(downsample._adjoint(x)))
+        apply, table = form.gram, self._table(form)
+        if not isinstance(self.operator, Scaled):
+            return lambda x: apply(table, x)
+        scale = self._squared_scale()
+        return lambda x: per_image(scale, x) * apply(table, x)
 
     def _norm(self) -> Tensor:
         form = self._form()
@@ -165,14 +175,19 @@ class Coarse(LinearOperator):
         return next(iter(self._unscaled().params.values()), self.filter)
 
     def _table(self, form: GramForm) -> Tensor:
-        return self.derived(
-            "table",
-            ("filter", "_acquisition"),
-            lambda: form.table(Compose(self._unscaled(), self._downsample().H)),
+        operator = self._unscaled()
+        return operator._kept(
+            f"gram on the grid coarser by {self.factor}",
+            (self.filter, self._acquisition),
+            lambda: form.table(Compose(operator, self._downsample().H)),
         )
 
 
 def _named(name: str, factor: int, operator: LinearOperator) -> Tensor:
-    """Return the taps of a named filter as an operator needs them, such that tables made of them can be kept."""
-    with torch.inference_mode(mode=False):
-        return antialiasing_filter(name, factor).to(operator.device, operator.dtype)
+    """Return the taps of a named filter as an operator needs them: the same tensor each time, for tables to be kept."""
+
+    def taps() -> Tensor:
+        with torch.inference_mode(mode=False):
+            return antialiasing_filter(name, factor).to(operator.device, operator.dtype)
+
+    return operator._kept(f"filter {name!r} by {factor}", (operator._representative(),), taps)

@@ -18,6 +18,9 @@ from wellposed.operators.finite_differences import FiniteDifferences
 from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
+from wellposed.operators.per_slice import PerSlice
+from wellposed.operators.spectral_response import SpectralResponse
+from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
 
 __all__ = ["EXAMPLES"]
 
@@ -34,6 +37,10 @@ def _binary(*shape: int) -> Tensor:
 def _kernel(*shape: int) -> Tensor:
     kernel = _random(*shape)
     return kernel / kernel.flatten(2).sum(2).view(*shape[:2], *[1] * (len(shape) - 2))
+
+
+def _angles(*shape: int) -> Tensor:
+    return 2 * _random(*shape)
 
 
 def _reverse(x: Tensor) -> Tensor:
@@ -75,7 +82,18 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "Crop": lambda: Crop((2, 5, 6), corner=(1, 2), size=(3, 3)),
     "FiniteDifferences": lambda: FiniteDifferences((2, 4, 5)),
     "FiniteDifferences, 3D": lambda: FiniteDifferences((1, 3, 2, 4)),
+    "ParallelBeam2D": lambda: ParallelBeam2D(_angles(3), (1, 4, 3), 8, detector_offset=0.13),
+    "ParallelBeam2D, angles and offsets per image": lambda: ParallelBeam2D(
+        _angles(3, 2) - 1, (2, 2, 3), 5, 1.3, torch.tensor([0.1, -0.2, 0.3]), pixel_size=0.9
+    ),
+    "FanBeam2D": lambda: FanBeam2D(_angles(3), (1, 3, 4), 4.1, 3.3, 16, 1.1, 0.13),
     "FromFunctions": lambda: FromFunctions(_reverse, _reverse, (1, 4, 3), (1, 4, 3)),
+    "SpectralResponse": lambda: SpectralResponse(_random(1, 2, 3) - 1, (3, 4, 5)),
+    "SpectralResponse, per image": lambda: SpectralResponse(_random(3, 4, 2) - 1, (2, 3, 4)),
+    "SpectralResponse, 3D, rank one": lambda: SpectralResponse(torch.full((1, 2, 3), 0.25), (3, 2, 3, 4)),
+    "PerSlice": lambda: PerSlice(Downsample(2, (2, 4, 6)), depth=3),
+    "PerSlice, mask per volume": lambda: PerSlice(CartesianMRI(_binary(3, 1, 4, 5), (1, 4, 5)), depth=2),
+    "PerSlice, tuple": lambda: PerSlice(Stack((Blur(_kernel(1, 1, 3, 2), (1, 4, 5)), Mask(_random(1, 1, 4, 5)))), 3),
     "Adjoint": lambda: Adjoint(Downsample(2, (1, 4, 6))),
     "Gram": lambda: Gram(Blur(_kernel(1, 1, 3, 3), (1, 5, 5))),
     "Compose": lambda: Compose(Crop((1, 5, 6), (1, 1), (3, 4)), Blur(_kernel(1, 1, 3, 3), (1, 5, 6), padding="zero")),

@@ -9,8 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from wellposed.core.tree import Tree, norm, tree_map
+from wellposed.core.tree import Tree, norm, per_image, tree_map
 from wellposed.operators import LinearOperator
+from wellposed.solvers import LinearSolver, solve
 
 __all__ = ["LeastSquares"]
 
@@ -25,10 +26,14 @@ class LeastSquares:
     ----------
     operator : LinearOperator
     y : Tensor or tuple, shape (B, *measurement_shape)
+    solver : optional
+        How to approximate `prox` where it has no closed form: what the solver has when it stops is taken, converged or
+        not. By default it is solved to rounding, or raises.
     """
 
     operator: LinearOperator
     y: Tree
+    solver: LinearSolver | None = None
 
     def value(self, x: Tensor) -> Tensor:
         """Return f of each image, shape (B,)."""
@@ -50,7 +55,12 @@ class LeastSquares:
 
     def prox(self, z: Tensor, gamma: float | Tensor) -> Tensor:
         """Return the minimiser of gamma f(x) + 1/2 ||x - z||^2."""
-        return cast("Tensor", self.operator.prox(z, self.y, gamma))
+        if self.solver is None or self.operator.has_closed_form("prox"):
+            return cast("Tensor", self.operator.prox(z, self.y, gamma))
+        weight = 1 / per_image(torch.as_tensor(gamma, dtype=z.real.dtype, device=z.device), z)
+        right = self.backprojection + weight * z
+        solution = solve(lambda x: self.normal(x) + weight * x, right, self.solver, x0=z, throw=False)
+        return cast("Tensor", solution.value)
 
     @cached_property
     def operator_norm(self) -> Tensor:

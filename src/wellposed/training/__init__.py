@@ -1,3 +1,30 @@
-"""Training: from problems and a loss to weights, in legs that can stop and go on."""
+"""Training: a trainer that can be stopped, killed and resumed, its options, and the parts of a step."""
 
-__all__: list[str] = []
+from wellposed.training.denoising import Denoising
+from wellposed.training.options import Options, Precision, ScheduleName
+from wellposed.training.plan import Exercise
+from wellposed.training.recipe import Recipe, read_recipe
+from wellposed.training.recipe_run import Prepared, prepare
+from wellposed.training.run import Outcome, Report
+from wellposed.training.schedule import learning_rate_at
+from wellposed.training.stop import Reason
+from wellposed.training.trainer import Trainer
+from wellposed.training.weighting import snr_weight
+
+__all__ = [
+    "Denoising",
+    "Exercise",
+    "Options",
+    "Outcome",
+    "Precision",
+    "Prepared",
+    "Reason",
+    "Recipe",
+    "Report",
+    "ScheduleName",
+    "Trainer",
+    "learning_rate_at",
+    "prepare",
+    "read_recipe",
+    "snr_weight",
+]

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError, ShapeError, SolverError, WellposedError
-from wellposed.core.names import check_name
-from wellposed.core.rng import streams
+from wellposed.core.arguments import check_whole
+from wellposed.core.errors import ArgumentError, WellposedError
 from wellposed.core.shapes import check_tensor
 from wellposed.data import Task, get_task, read_image
-from wellposed.metrics import psnr, ssim
 from wellposed.physics import Physics
-from wellposed.verbs.reconstruct import METHODS, Reconstructor, reconstruct
+from wellposed.verbs._json import finite
+from wellposed.verbs.measured import DATA_RANGE, Baseline, Measured, best_baselines, measure, recover
+from wellposed.verbs.reconstruct import Reconstructor, check_method
 
 __all__ = ["Baseline", "Evaluation", "Score", "Trial", "evaluate", "run_trial"]
 
-Baseline: TypeAlias = Literal["adjoint", "pinv"]
-"""The naive reconstructions."""
-
-_DATA_RANGE = 1.0
-_ROUNDING = 1e-3
 _NAMES = ("psnr", "ssim", "naive_psnr", "naive_ssim", "seconds")
 
 
@@ -75,6 +68,8 @@ class Trial:
     naive, x_hat : Tensor, shape (1, C, H, W)
         The naive reconstruction, and that of the method.
     score : Score
+    method : str
+        The name of the method; of "auto" what it chose.
     """
 
     x: Tensor
@@ -83,6 +78,7 @@ class Trial:
     naive: Tensor
     x_hat: Tensor
     score: Score
+    method: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +88,7 @@ class Evaluation:
     Parameters
     ----------
     task, method : str
+        Where the method was to be chosen for each image, all those chosen, with commas.
     seed : int
     rows : tuple of Score
     """
@@ -107,16 +104,17 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Return everything as JSON; an infinite PSNR is null there."""
-        whole = {**asdict(self), "mean": self.mean(), "data_range": _DATA_RANGE}
-        return json.dumps(_finite(whole), indent=2, allow_nan=False) + "\n"
+        whole = {**asdict(self), "mean": self.mean(), "data_range": DATA_RANGE}
+        return json.dumps(finite(whole), indent=2, allow_nan=False) + "\n"
 
 
 def evaluate(
     task: str | Task,
     images: Iterable[Tensor | str | Path],
-    method: str | Reconstructor = "tv",
+    method: str | Reconstructor = "auto",
     *,
     seed: int = 0,
+    batch: int = 1,
     device: torch.device | str = "cpu",
     callback: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -133,12 +131,14 @@ def evaluate(
     images : iterable of Tensor, shape (1, C, H, W), or of paths
         With values in [0, 1].
     method : str or callable
-        A name in `METHODS`, or ``x_hat = method(y, physics)``.
+        A name in `METHODS`, "auto", or ``x_hat = method(y, physics)``.
     seed : int
+    batch : int
+        Recover so many images of one shape together; their seconds are shares of the batch's.
     device : torch.device or str
         Where to compute.
     callback : callable, optional
-        Called with the number of images done, after each.
+        Called with the number of images done, after each batch.
 
     Returns
     -------
@@ -151,9 +151,9 @@ def evaluate(
     DTypeError
         If an image is neither a tensor nor a path.
     ArgumentError
-        If there is no image, or one has values outside [0, 1], or `images` is a single path.
+        If there is no image, or one has values outside [0, 1], or `images` is a single path, or `batch` is below 1.
     WellposedError
-        If the task or the method cannot handle an image; the sentence names the image.
+        If the task or the method cannot handle an image; the sentence names the image, or the images of its batch.
 
     Examples
     --------
@@ -164,28 +164,25 @@ def evaluate(
     """
     task = get_task(task) if isinstance(task, str) else task
     if isinstance(method, str):
-        check_name("method", method, METHODS)
+        check_method(method)
+    check_whole("evaluate", "batch", batch, least=1)
     if isinstance(images, (str, Path)):
         raise ArgumentError(
             f"evaluate expects several images or paths, got {str(images)!r}: wp.data.list_images gives those of a "
             "folder."
         )
-    rows = []
-    for index, image in enumerate(images):
-        if isinstance(image, (str, Path)):
-            name, x = Path(image).name, read_image(image)
-        else:
-            check_tensor("evaluate", f"image {index}", image)
-            name, x = str(index), image
-        try:
-            rows.append(run_trial(task, x.to(device), method, name=name, seed=seed).score)
-        except WellposedError as error:
-            raise type(error)(f"{name}: {error}") from error
+    rows: dict[int, Score] = {}
+    used: dict[str, None] = {}
+    for group in in_batches(_measured(task, images, seed, device), batch):
+        with named(*(image.name for _, image in group)):
+            for (index, _), trial in zip(group, _trials([image for _, image in group], method), strict=True):
+                rows[index] = trial.score
+                used[trial.method] = None
         if callback is not None:
             callback(len(rows))
     if not rows:
         raise ArgumentError("evaluate expects at least one image, got none.")
-    return Evaluation(task.name, method if isinstance(method, str) else _callable_name(method), seed, tuple(rows))
+    return Evaluation(task.name, ", ".join(used), seed, tuple(rows[index] for index in sorted(rows)))
 
 
 def run_trial(task: Task, x: Tensor, method: str | Reconstructor, *, name: str, seed: int = 0) -> Trial:
@@ -212,54 +209,48 @@ def run_trial(task: Task, x: Tensor, method: str | Reconstructor, *, name: str, 
     ArgumentError
         If it has values outside [0, 1], the range that the scores assume.
     """
-    if x.ndim != 4 or x.shape[0] != 1:
-        raise ShapeError(f"a trial expects one image of shape (1, C, H, W), got {tuple(x.shape)}: split the batch.")
-    x = task.fit(x)
-    _check_range(x)
-    y, physics = task.sample(x, generator=streams(torch.Generator().manual_seed(seed), name)[name])
-    x_hat, seconds = _timed(method, y, physics)
-    baseline, naive = _best_baseline(y, physics, x)
-    score = Score(name, *_quality(x_hat, x), *_quality(naive, x), baseline, seconds)
-    return Trial(x, y, physics, naive, x_hat, score)
+    return _trials([measure(task, x, name=name, seed=seed)], method)[0]
 
 
-def _check_range(x: Tensor) -> None:
-    values = x.abs() if x.is_complex() else x
-    least, most = float(values.min()), float(values.max())
-    if not (least >= -_ROUNDING and most <= _DATA_RANGE + _ROUNDING):
-        raise ArgumentError(f"a trial expects an image in [0, 1], got values from {least:g} to {most:g}: rescale it.")
+def in_batches(images: Iterable[tuple[int, Measured]], size: int) -> Iterator[list[tuple[int, Measured]]]:
+    """Yield numbered images of one shape and kind together, as soon as `size` of them have come, and the rest last."""
+    waiting: dict[object, list[tuple[int, Measured]]] = {}
+    for index, image in images:
+        kind = (image.x.shape, image.x.dtype)
+        group = waiting.setdefault(kind, [])
+        group.append((index, image))
+        if len(group) == size:
+            yield waiting.pop(kind)
+    yield from waiting.values()
 
 
-def _callable_name(method: Reconstructor) -> str:
-    return getattr(method, "__name__", type(method).__name__)
-
-
-def _timed(method: str | Reconstructor, y: Tensor, physics: Physics) -> tuple[Tensor, float]:
-    start = time.perf_counter()
-    x_hat = reconstruct(y, physics, method)
-    if y.is_cuda:
-        torch.cuda.synchronize(y.device)
-    return x_hat, time.perf_counter() - start
-
-
-def _best_baseline(y: Tensor, physics: Physics, x: Tensor) -> tuple[Baseline, Tensor]:
-    """Return the adjoint or the pseudo-inverse, whichever is nearer to the truth; the second may not be computable."""
-    candidates: dict[Baseline, Tensor] = {"adjoint": reconstruct(y, physics, "adjoint")}
+@contextmanager
+def named(*names: str) -> Iterator[None]:
+    """Put the names of the images before the sentence of an error."""
     try:
-        candidates["pinv"] = reconstruct(y, physics, "pinv")
-    except SolverError:
-        return "adjoint", candidates["adjoint"]
-    return max(candidates.items(), key=lambda item: float(psnr(item[1], x, data_range=_DATA_RANGE)))
+        yield
+    except WellposedError as error:
+        raise type(error)(f"{', '.join(names)}: {error}") from error
 
 
-def _quality(x_hat: Tensor, x: Tensor) -> tuple[float, float]:
-    return float(psnr(x_hat, x, data_range=_DATA_RANGE)), float(ssim(x_hat, x, data_range=_DATA_RANGE))
+def _measured(
+    task: Task, images: Iterable[Tensor | str | Path], seed: int, device: torch.device | str
+) -> Iterator[tuple[int, Measured]]:
+    for index, image in enumerate(images):
+        if isinstance(image, (str, Path)):
+            name, x = Path(image).name, read_image(image)
+        else:
+            check_tensor("evaluate", f"image {index}", image)
+            name, x = str(index), image
+        with named(name):
+            measured = measure(task, x.to(device), name=name, seed=seed)
+        yield index, measured
 
 
-def _finite(value: object) -> object:
-    """Replace the numbers that JSON lacks by None."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _trials(images: Sequence[Measured], method: str | Reconstructor) -> list[Trial]:
+    trials = []
+    recoveries = recover(images, method)
+    for image, best, (baseline, naive) in zip(images, recoveries, best_baselines(images), strict=True):
+        score = Score(image.name, best.psnr, best.ssim, naive.psnr, naive.ssim, baseline, best.seconds)
+        trials.append(Trial(image.x, image.y, image.physics, naive.x_hat, best.x_hat, score, best.method))
+    return trials

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError, SolverError, UnsupportedError
+from wellposed.core.errors import ArgumentError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.shapes import check_tensor
-from wellposed.core.tree import Tree, norm, tree_leaves
+from wellposed.core.tree import Tree, tree_leaves
 from wellposed.operators import LinearOperator
-from wellposed.optim import (
-    LeastSquares,
-    PrimalDual,
-    RegularisedProblem,
-    TotalVariation,
-    noise_levels,
-    smooth_start,
-)
+from wellposed.optim import DenoiserFunction, noise_levels
 from wellposed.physics import Physics, as_physics
-from wellposed.solvers import Status, run
+from wellposed.verbs._networks import bundled_file, network
+from wellposed.verbs._plug_and_play import denoise_parts, plug_and_play
+from wellposed.verbs._total_variation import total_variation
 
-__all__ = ["METHODS", "Reconstructor", "reconstruct"]
+__all__ = ["METHODS", "NETWORKS", "Reconstructor", "check_method", "choose_method", "dpir", "installed", "reconstruct"]
 
 logger = logging.getLogger("wellposed")
 
@@ -35,8 +31,13 @@ Reconstructor: TypeAlias = Callable[[Tree, Physics], Tensor]
 Progress: TypeAlias = Callable[[int, int], Any]
 """Called as `callback(step, max_steps)` after each step of a long reconstruction."""
 
-_TV_STEPS = 300
-_LEAST_NOISE = 1e-4
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "dpir": ("denoiser-tiny-rgb", "denoiser-tiny-grey"),
+    "ram": ("ram-small",),
+}
+"""The weights that methods use, by method."""
+
+_RAM_CHANNELS = (1, 2, 3)
 
 
 def _adjoint(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
@@ -47,54 +48,49 @@ def _pseudo_inverse(y: Tree, physics: Physics, _callback: Progress | None) -> Te
     return physics.A_dagger(y)
 
 
-def _total_variation(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
-    """Minimise 1/2 ||A x - y||^2 + weight TV(x), with the weight that the noise calls for."""
-    if not isinstance(physics.operator, LinearOperator):
+def _filtered_backprojection(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
+    filtered_backprojection: Any = getattr(physics.operator, "fbp", None)
+    if filtered_backprojection is None:
         raise UnsupportedError(
-            f"total variation needs a linear operator, and {type(physics.operator).__name__} is not."
+            f"filtered backprojection is for tomography, and {type(physics.operator).__name__} is something else."
         )
-    data = LeastSquares(physics.operator, y)
-    start = smooth_start(data)
-    problem = RegularisedProblem(data, TotalVariation(tuple(start.shape[1:])), _tv_weight(data, physics))
-    method = PrimalDual(max_steps=_TV_STEPS)
-    solution = run(
-        method,
-        problem,
-        method.init(problem, start),
-        callback=None if callback is None else lambda step, _: callback(step, method.max_steps) and None,
-        throw=False,
-    )
-    if solution.status is Status.not_finite:
-        raise SolverError(solution.status.value)
-    if solution.status is Status.max_steps:
-        logger.info("total variation: relative change %s after %d steps", solution.state.change.tolist(), _TV_STEPS)
-    return solution.state.x
+    return filtered_backprojection(y)
 
 
-def _tv_weight(data: LeastSquares, physics: Physics) -> Tensor:
-    r"""Return the weight of total variation for each image, found by trial on training photographs.
+def _dpir(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
+    return plug_and_play(y, physics, _bundled_denoiser, callback)
 
-    It is the level w of the noise in the image, times (||A|| s / w)^0.3 with s its level in the measurements: one for
-    denoising, more for operators that send most of the noise nowhere, as blurs do. Measurements without noise get the
-    little weight that chooses among the images that explain them.
-    """
-    measurements, image = noise_levels(data.y, physics)
-    spread = data.operator_norm * measurements / torch.where(image > 0, image, 1)
-    pixels = data.backprojection[0].numel()
-    return torch.maximum(image * spread.pow(0.3), _LEAST_NOISE * norm(data.backprojection) / pixels**0.5)
+
+def _bundled_denoiser(x: Tensor, sigma: Tensor) -> Tensor:
+    """Denoise colour images as such, and all others part by part."""
+    colour, grey = NETWORKS["dpir"]
+    if x.ndim == 4 and x.shape[1] == 3 and not x.is_complex():
+        return network(colour, x)(x, sigma)
+    return denoise_parts(network(grey, x), x, sigma)
+
+
+def _ram(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
+    """Ask the network; noise that has neither of the levels that it knows counts by its variance."""
+    model = network(NETWORKS["ram"][0], tree_leaves(y)[0])
+    if isinstance(y, Tensor) and not (hasattr(physics.noise, "sigma") or hasattr(physics.noise, "gain")):
+        return model(y, physics, sigma=noise_levels(y, physics).measurements)
+    return model(y, physics)
 
 
 METHODS: dict[str, Callable[[Tree, Physics, Progress | None], Tensor]] = {
     "adjoint": _adjoint,
+    "fbp": _filtered_backprojection,
     "pinv": _pseudo_inverse,
-    "tv": _total_variation,
+    "tv": total_variation,
+    "dpir": _dpir,
+    "ram": _ram,
 }
 """How to reconstruct, by name."""
 
 
 @torch.no_grad()
 def reconstruct(
-    y: Tree, physics: Physics, method: str | Reconstructor = "tv", *, callback: Progress | None = None
+    y: Tree, physics: Physics, method: str | Reconstructor = "auto", *, callback: Progress | None = None
 ) -> Tensor:
     """Recover an image from its measurements.
 
@@ -104,8 +100,9 @@ def reconstruct(
     physics : Physics
         With a linear operator; how the measurements came about. One of DeepInverse will do.
     method : str or callable
-        "tv" (total variation, its weight chosen from the noise level and the operator), "pinv" (pseudo-inverse),
-        "adjoint", or any model called as `model(y, physics)`.
+        "ram" (the bundled network), "dpir" (plug-and-play with the bundled denoiser), "tv" (total variation, its weight
+        chosen from the noise level and the operator), "pinv" (pseudo-inverse), "adjoint", or any model called as
+        `model(y, physics)`. By default "auto", which is what `choose_method` says and is logged as information.
     callback : callable, optional
         Called as `callback(step, max_steps)` after each step, for progress bars.
 
@@ -121,19 +118,26 @@ def reconstruct(
         If the measurements hold a NaN or an infinity.
     ShapeError, DTypeError
         If the measurements do not fit the physics.
+    UnsupportedError
+        If the operator is not linear.
+    MissingFileError
+        If the weights that the method needs are not part of this installation.
 
     References
     ----------
-    Rudin, Osher, Fatemi, Physica D 60 (1992).
+    Rudin, Osher, Fatemi, Physica D 60 (1992). Zhang et al., *Plug-and-play image restoration with deep denoiser prior*,
+    IEEE Trans. PAMI 44 (2022). Terris et al., *Reconstruct Anything Model*, 2025, arXiv:2503.08915.
 
     Examples
     --------
     >>> import wellposed as wp
     >>> physics = wp.Physics(wp.operators.Identity((1, 8, 8)), wp.noise.Gaussian(0.1))
     >>> y = physics(torch.ones(1, 1, 8, 8), generator=torch.Generator().manual_seed(0))
-    >>> bool((wp.reconstruct(y, physics) - 1).abs().max() < (y - 1).abs().max())
+    >>> bool((wp.reconstruct(y, physics, "tv") - 1).abs().max() < (y - 1).abs().max())
     True
     """
+    if isinstance(method, str):
+        check_method(method)
     for leaf in tree_leaves(y):
         check_tensor("reconstruct", "measurements", leaf)
         if not bool(torch.isfinite(leaf).all()):
@@ -142,4 +146,85 @@ def reconstruct(
             )
     if callable(method):
         return method(y, physics)
-    return METHODS[check_name("method", method, METHODS)](y, as_physics(physics, y), callback)
+    physics = as_physics(physics, y)
+    if method == "auto":
+        method = choose_method(y, physics)
+        logger.info("reconstruct: %s by %s", type(physics.operator).__name__, method)
+    return METHODS[method](y, physics, callback)
+
+
+def choose_method(y: Tree, physics: Physics) -> str:
+    """Return the name of the method that `reconstruct` takes by default.
+
+    It is "ram" where the weights of that network are part of the installation, the operator is linear, and images have
+    one, two or three channels or are complex with one; else "tv".
+
+    Parameters
+    ----------
+    y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
+    physics : Physics
+
+    Examples
+    --------
+    >>> import wellposed as wp
+    >>> physics = wp.Physics(wp.operators.Identity((7, 8, 8)), wp.noise.Gaussian(0.1))
+    >>> choose_method(torch.ones(1, 7, 8, 8), physics)
+    'tv'
+    """
+    physics = as_physics(physics, y)
+    operator = physics.operator
+    if not (isinstance(operator, LinearOperator) and installed("ram")):
+        return "tv"
+    image = operator.adjoint(y)
+    if not isinstance(image, Tensor) or image.ndim != 4:
+        return "tv"
+    return "ram" if image.shape[1] * (2 if image.is_complex() else 1) in _RAM_CHANNELS else "tv"
+
+
+def installed(method: str) -> bool:
+    """Tell whether the weights that a method needs are part of this installation; most need none."""
+    return all(bundled_file(name) for name in NETWORKS.get(method, ()))
+
+
+def check_method(name: str) -> str:
+    """Return the name of a method if there is one of that name, "auto" included.
+
+    Raises
+    ------
+    UnknownNameError
+        Otherwise.
+    """
+    return check_name("method", name, ("auto", *METHODS))
+
+
+def dpir(denoiser: DenoiserFunction) -> Reconstructor:
+    """Return plug-and-play reconstruction with a denoiser of yours: a method for `reconstruct`.
+
+    Parameters
+    ----------
+    denoiser : callable
+        ``x_hat = denoiser(x, sigma)``, with sigma of shape (B,) in the unit of x; the models of `wellposed.models` are
+        such functions. It sees images as they are, complex ones too (`ComplexDenoiser` helps).
+
+    Returns
+    -------
+    callable
+        ``x_hat = method(y, physics)``
+
+    References
+    ----------
+    Zhang et al., *Plug-and-play image restoration with deep denoiser prior*, IEEE Trans. PAMI 44 (2022).
+
+    Examples
+    --------
+    >>> import wellposed as wp
+    >>> physics = wp.Physics(wp.operators.Identity((1, 8, 8)), wp.noise.Gaussian(0.1))
+    >>> y = physics(torch.ones(1, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    >>> wp.reconstruct(y, physics, dpir(lambda x, sigma: x.clamp(max=1))).max().item()
+    1.0
+    """
+    return partial(_reconstruct_by, denoiser)
+
+
+def _reconstruct_by(denoiser: DenoiserFunction, y: Tree, physics: Physics) -> Tensor:
+    return plug_and_play(y, as_physics(physics, y), denoiser, None)

@@ -1,5 +1,6 @@
 """The reconstruct anything model."""
 
+from wellposed.models.ram.initialise import initialise_from_drunet
 from wellposed.models.ram.model import RAM
 
-__all__ = ["RAM"]
+__all__ = ["RAM", "initialise_from_drunet"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from wellposed.models.convolve import add_pointwise_, convolve
 
 __all__ = ["CHANNELS", "Conditioning", "Heads", "Level", "PhysicsBlock"]
 
@@ -23,7 +26,7 @@ class Conditioning(NamedTuple):
     measured : Tensor, shape (B, 2C, h, w)
         The coarse backprojection of the measurements, and the normal operator applied to it.
     normal : callable
-        The scaled normal operator f^2 A_s^H A_s of that scale, on images (B, C, h, w).
+        The scaled normal operator f^2 A_s^H A_s of that scale, on images (B, n C, h, w): n of them side by side.
     """
 
     measured: Tensor
@@ -50,7 +53,7 @@ class Heads(nn.Module):
 
     def forward(self, x: Tensor, channels: int) -> Tensor:
         """Apply the convolution for images of so many channels."""
-        return self.get_submodule(f"conv{CHANNELS.index(channels)}")(x)
+        return convolve(x, self.get_parameter(f"conv{CHANNELS.index(channels)}.weight"))
 
 
 class _Decoder(nn.Module):
@@ -63,15 +66,14 @@ class _Decoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, 2C, h, w)."""
-        return self.convin(features)
+        return convolve(features, self.convin.weight)
 
 
 class _Encoder(nn.Module):
-    """From six images (measured, z and A^H A z) back to features."""
+    """From images side by side back to features. The first two convolutions are computed as the one that they are."""
 
-    def __init__(self, width: int, channels: int) -> None:
+    def __init__(self, width: int, images: int) -> None:
         super().__init__()
-        images = 6 * channels
         self.convin = _conv(images, images)
         self.zero_conv_skip = _conv(images, images, size=1)
         self.conv10 = _conv(images, images)
@@ -80,8 +82,23 @@ class _Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, width, h, w)."""
-        mixed = self.convin(images) + self.zero_conv_skip(images)
-        return self.conv20(functional.relu(self.conv10(mixed), inplace=True)) + self.skipconv0(mixed)
+        both = self.convin.weight + functional.pad(self.zero_conv_skip.weight, (1, 1, 1, 1))
+        mixed = functional.conv2d(images, both, padding=1)
+        features = self.conv20(functional.relu(self.conv10(mixed), inplace=True))
+        return add_pointwise_(features, mixed, self.skipconv0.weight)
+
+
+class _EmbeddingModule(nn.Module):
+    """Encode the measured images alone: what the second ablation of the paper has in the place of a Krylov module."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.encoding_conv = nn.ModuleDict({f"head{i}": _Encoder(width, 2 * c) for i, c in enumerate(CHANNELS)})
+
+    def forward(self, _features: Tensor, conditioning: Conditioning) -> Tensor:
+        """Return features (B, width, h, w)."""
+        index = CHANNELS.index(conditioning.measured.shape[1] // 2)
+        return self.encoding_conv[f"head{index}"](conditioning.measured)
 
 
 class _KrylovModule(nn.Module):
@@ -94,15 +111,14 @@ class _KrylovModule(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.decoding_conv = nn.ModuleDict({f"tail{i}": _Decoder(width, c) for i, c in enumerate(CHANNELS)})
-        self.encoding_conv = nn.ModuleDict({f"head{i}": _Encoder(width, c) for i, c in enumerate(CHANNELS)})
+        self.encoding_conv = nn.ModuleDict({f"head{i}": _Encoder(width, 6 * c) for i, c in enumerate(CHANNELS)})
 
     def forward(self, features: Tensor, conditioning: Conditioning) -> Tensor:
         """Return features (B, width, h, w)."""
-        channels = conditioning.measured.shape[1] // 2
-        index = CHANNELS.index(channels)
-        first, second = self.decoding_conv[f"tail{index}"](features).chunk(2, dim=1)
-        first_seen, second_seen = conditioning.normal(first), conditioning.normal(second)
-        images = torch.cat([conditioning.measured, first, first_seen, second, second_seen], dim=1)
+        index = CHANNELS.index(conditioning.measured.shape[1] // 2)
+        decoded = self.decoding_conv[f"tail{index}"](features)
+        pairs = zip(decoded.chunk(2, dim=1), conditioning.normal(decoded).chunk(2, dim=1), strict=True)
+        images = torch.cat([conditioning.measured, *chain.from_iterable(pairs)], dim=1)
         return self.encoding_conv[f"head{index}"](images)
 
 
@@ -112,16 +128,17 @@ class PhysicsBlock(nn.Module):
     Parameters
     ----------
     width : int
-    krylov : bool
-        Whether the module is there.
+    embedding, krylov : bool
+        What the module sees, as in `Trunk`; without an embedding there is none.
     """
 
-    def __init__(self, width: int, *, krylov: bool = True) -> None:
+    def __init__(self, width: int, *, embedding: bool = True, krylov: bool = True) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(1))
         self.conv1 = _conv(width, width)
         self.conv2 = _conv(width, width)
-        self.PhysicsBlock = _KrylovModule(width) if krylov else None
+        module = _KrylovModule if krylov else _EmbeddingModule
+        self.PhysicsBlock = module(width) if embedding else None
 
     def forward(self, x: Tensor, conditioning: Conditioning) -> Tensor:
         """Return features of the same shape."""
@@ -130,7 +147,7 @@ class PhysicsBlock(nn.Module):
         if self.PhysicsBlock is None:
             return residual
         implied = functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
-        return torch.addcmul(residual, self.gain, implied)
+        return residual.addcmul_(self.gain, implied)
 
 
 class Level(nn.Module):
@@ -139,12 +156,13 @@ class Level(nn.Module):
     Parameters
     ----------
     width, blocks : int
-    krylov : bool
+    embedding, krylov : bool
+        As in `Trunk`.
     """
 
-    def __init__(self, width: int, blocks: int, *, krylov: bool = True) -> None:
+    def __init__(self, width: int, blocks: int, *, embedding: bool = True, krylov: bool = True) -> None:
         super().__init__()
-        self.enc = nn.ModuleList([PhysicsBlock(width, krylov=krylov) for _ in range(blocks)])
+        self.enc = nn.ModuleList([PhysicsBlock(width, embedding=embedding, krylov=krylov) for _ in range(blocks)])
 
     def forward(self, x: Tensor, conditioning: Conditioning) -> Tensor:
         """Return features of the same shape."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, final
+from pathlib import Path
+from typing import Literal, NamedTuple, cast, final
 
 import torch
 from torch import Tensor
 
+from wellposed.core.arguments import check_finite
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels, real_view
-from wellposed.core.errors import ShapeError, UnsupportedError
+from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
+from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, per_image, tree_leaves, tree_map
 from wellposed.models.base import Level
+from wellposed.models.pretrained import start_from
 from wellposed.models.ram.blocks import CHANNELS
 from wellposed.models.ram.noise_maps import noise_map, padded_map, per_image_level
+from wellposed.models.ram.normalise import divided, unit_factor
 from wellposed.models.ram.pyramid import build_pyramid
 from wellposed.models.ram.trunk import Trunk
-from wellposed.operators import Crop, Identity, LinearOperator
+from wellposed.models.ram.volumes import by_slices, is_volume
+from wellposed.operators import Crop, Identity, LinearOperator, Scaled
 from wellposed.physics import Physics, as_physics
 
-__all__ = ["RAM"]
+__all__ = ["RAM", "Exposure"]
 
 _WIDTHS = {"base": (64, 128, 256, 512), "small": (32, 64, 128, 256)}
 _FACTORS = (1, 2, 4, 8)
@@ -29,6 +35,17 @@ _LEAST_SIGMA = 5e-3
 _LEAST_GAIN = 1e-4
 _DIM = 5 * _LEAST_SIGMA
 _EPSILON = 1e-4
+
+
+class Exposure(NamedTuple):
+    """The units in which RAM works, which it takes from the measurements as a whole."""
+
+    factor: Tensor
+    """c of A = c A', where A' has the norm that the network knows; 0-dim or shape (B,)."""
+    scale: Tensor
+    """What y / c is divided by: its largest value where that is small, else one; shape (B,)."""
+    ratio: Tensor
+    """The mean size of what results over the largest level of its Gaussian noise, shape (B,)."""
 
 
 @final
@@ -44,14 +61,24 @@ class RAM(Trunk):
     modules). Two maps tell it the noise: the standard deviation of the Gaussian part and the gain of the Poisson part.
     One trunk serves grey, complex and colour images.
 
+    The network was made for operators of norm one. Any other is divided by its norm, and so are the measurements and
+    the noise levels; the image comes back in its own unit. The norm is computed once per operator, and told to the
+    logger "wellposed" at level INFO. An operator within 1 % of that norm is taken as it is; so is `Downsample`, as in
+    the published implementation, whose filters sum to one. A tuple of measurements, such as a small colour image and a
+    large grey one, is one vector to all this, and the network sees the largest of the noise levels of its parts.
+
     Parameters
     ----------
     size : {"base", "small"}
         "base" has the published layout, 35.6 million parameters; "small" has half its widths.
     proximal : bool
         Start from the proximal step; False: from the backprojection.
+    embedding : bool
+        Show the measurements to every block, as their coarse backprojection and its normal image.
     krylov : bool
-        Ask the physics in every block; False: only at the start.
+        Apply the normal operator to images of each block's own as well, which takes the embedding.
+    weights : str or Path, optional
+        Start from weights by name or from a file, as `weights.fill` takes them; None: from random ones.
 
     References
     ----------
@@ -68,58 +95,121 @@ class RAM(Trunk):
     torch.Size([1, 1, 32, 32])
     """
 
-    def __init__(self, size: Literal["base", "small"] = "base", *, proximal: bool = True, krylov: bool = True) -> None:
-        super().__init__(_WIDTHS[check_name("size of RAM", size, _WIDTHS)], krylov=krylov)
+    multiple = _MULTIPLE
+    """What the height and the width inside the network are multiples of."""
+    grid_from_end = True
+    """Whether padding comes first, so that the grid of coarse pixels ends with the image."""
+
+    def __init__(
+        self,
+        size: Literal["base", "small"] = "base",
+        *,
+        proximal: bool = True,
+        embedding: bool = True,
+        krylov: bool = True,
+        weights: str | Path | None = None,
+    ) -> None:
+        super().__init__(_WIDTHS[check_name("size of RAM", size, _WIDTHS)], embedding=embedding, krylov=krylov)
         self.size = size
         self.proximal = proximal
+        self.embedding = embedding
         self.krylov = krylov
+        start_from(self, weights)
 
-    def forward(self, y: Tree, physics: Physics, *, sigma: Level | None = None, gain: Level | None = None) -> Tensor:
-        """Recover an image.
+    def forward(
+        self,
+        y: Tree,
+        physics: Physics,
+        *,
+        sigma: Level | None = None,
+        gain: Level | None = None,
+        exposure: Exposure | None = None,
+    ) -> Tensor:
+        """Recover an image, or a volume slice by slice.
 
         Parameters
         ----------
         y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
         physics : Physics
             With a linear operator on images of one, two or three real channels, or on complex images of one channel;
-            also one of DeepInverse.
+            also one of DeepInverse. On volumes, one that acts on each slice by itself: an identity, a mask, `PerSlice`,
+            a blur within the slices, and what is composed of them.
         sigma, gain : float or Tensor, shape (B,) or (B, 1, H, W), optional
-            The noise level, by default that of the physics' noise model.
+            The noise level in the unit of the measurements, by default that of the physics' noise model; of a noise
+            model with several parts, see `noise_map`.
+        exposure : Exposure, optional
+            The units of the network, by default those that `expose` reads from these measurements.
 
         Returns
         -------
-        Tensor, shape (B, C, H, W)
+        Tensor, shape (B, C, H, W) or (B, C, D, H, W)
             Complex if the images of the physics are.
 
         Raises
         ------
+        ArgumentError
+            If the measurements hold NaN or infinity.
         ShapeError, DTypeError
             If the measurements do not fit the physics, or its images have another number of channels.
         UnsupportedError
-            If the operator is not linear.
+            If the operator is not linear, or joins the slices of a volume.
         """
         physics = as_physics(physics, y)
-        operator = _linear(physics)
-        scale = _dim_scale(y)
-        with torch.autocast(scale.device.type, enabled=False):
-            y = tree_map(lambda leaf: leaf / per_image(scale, leaf), y)
+        operator = physics.linear_operator
+        if is_volume(operator):
+            return by_slices(self, y, physics, {"sigma": sigma, "gain": gain})
+        with torch.autocast(operator.device.type, enabled=False):
+            _check_channels(cast("Tensor", operator.adjoint(y)))
+            if exposure is None:
+                exposure = self.expose(y, physics, sigma=sigma)
+            factor, scale, ratio = exposure
+            operator = divided(operator, factor)
+            y = tree_map(lambda leaf: leaf / per_image(factor, leaf) / per_image(scale, leaf), y)
             back = cast("Tensor", operator.adjoint(y))
-            _check_channels(back)
-            sigma_map = noise_map(physics.noise, "sigma", sigma, back) / per_image(scale, back)
-            gain_map = noise_map(physics.noise, "gain", gain, back) / per_image(scale, back)
-            sigma_map, gain_map = sigma_map.clamp_min(_LEAST_SIGMA), gain_map.clamp_min(_LEAST_GAIN)
-            guess = self._guess(y, back, operator, per_image_level(sigma_map))
+            unit = per_image(factor.abs() * scale, back)
+            sigma_map = (noise_map(physics.noise, "sigma", sigma, back) / unit).clamp_min(_LEAST_SIGMA)
+            gain_map = (noise_map(physics.noise, "gain", gain, back) / unit).clamp_min(_LEAST_GAIN)
+            guess = self._guess(y, back, operator, ratio)
         return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)
 
-    def denoise(self, x: Tensor, *, sigma: Level = 0.0, gain: Level = 0.0) -> Tensor:
-        """Remove Poisson and Gaussian noise from an image, shape (B, C, H, W)."""
-        return self(x, Physics(Identity()), sigma=sigma, gain=gain)
+    def expose(
+        self,
+        y: Tree,
+        physics: Physics,
+        *,
+        sigma: Level | None = None,
+        gain: Level | None = None,  # noqa: ARG002
+    ) -> Exposure:
+        """Return the units in which the network works, for measurements as a whole.
 
-    def _guess(self, y: Tree, back: Tensor, operator: LinearOperator, sigma: Tensor) -> Tensor:
+        Parameters
+        ----------
+        y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
+        physics : Physics
+            With a linear operator.
+        sigma, gain : float or Tensor, optional
+            As for the model; only the first counts.
+        """
+        physics = as_physics(physics, y)
+        back = cast("Tensor", physics.linear_operator.adjoint(y))
+        factor = unit_factor(physics.linear_operator, y)
+        y = tree_map(lambda leaf: leaf / per_image(factor, leaf), y)
+        largest = _largest_size(y)
+        check_finite("the measurements", largest)
+        scale = torch.where(largest <= _DIM, torch.where(largest > 0, largest, 1e-12), 1)
+        unit = per_image(factor.abs() * scale, back)
+        level = per_image_level((noise_map(physics.noise, "sigma", sigma, back) / unit).clamp_min(_LEAST_SIGMA))
+        return Exposure(factor, scale, _mean_size(y) / scale / (level + _EPSILON))
+
+    def denoise(self, x: Tensor, *, sigma: Level = 0.0, gain: Level = 0.0) -> Tensor:
+        """Remove Poisson and Gaussian noise from an image, shape (B, C, H, W), or a volume, shape (B, C, D, H, W)."""
+        check_tensor("RAM", "images", x)
+        return self(x, Physics(Identity((None,) * (x.ndim - 1))), sigma=sigma, gain=gain)
+
+    def _guess(self, y: Tree, back: Tensor, operator: LinearOperator, ratio: Tensor) -> Tensor:
         """Return the proximal step from the backprojection, weighted by the signal-to-noise ratio."""
         if not self.proximal:
             return back
-        ratio = _mean_size(y) / (sigma + _EPSILON)
         gamma = self.fact_realign / (_EPSILON + 1 / ratio)
         return cast("Tensor", operator.prox(back, y, gamma.clamp_min(1e-8)))
 
@@ -133,7 +223,7 @@ class RAM(Trunk):
             padded = (size[0] + padding[0], size[1] + padding[1])
             crop = Crop((guess.shape[1], *padded), corner=padding, size=size).to(back.device, operator.dtype)
             back, guess = (cast("Tensor", crop.adjoint(image)) for image in (back, guess))
-            operator = operator @ crop
+            operator = _on_padded(operator, crop)
         operator = _sized(operator, back)
         maps = torch.cat([padded_map(level, size, padding) for level in (sigma_map, gain_map)], dim=1)
         pyramid = build_pyramid(operator, back, _FACTORS)
@@ -144,10 +234,11 @@ class RAM(Trunk):
         return image[..., padding[0] :, padding[1] :]
 
 
-def _linear(physics: Physics) -> LinearOperator:
-    if not isinstance(physics.operator, LinearOperator):
-        raise UnsupportedError(f"RAM needs a linear operator, and {type(physics.operator).__name__} is not.")
-    return physics.operator
+def _on_padded(operator: LinearOperator, crop: Crop) -> LinearOperator:
+    """Return the operator on padded images, its factor outermost."""
+    if isinstance(operator, Scaled):
+        return Scaled(operator.operator @ crop, operator.scale)
+    return operator @ crop
 
 
 def _sized(operator: LinearOperator, image: Tensor) -> LinearOperator:
@@ -160,18 +251,17 @@ def _sized(operator: LinearOperator, image: Tensor) -> LinearOperator:
 
 def _check_channels(image: Tensor) -> None:
     channels = image.shape[1] * (2 if image.is_complex() else 1)
-    if image.ndim != 4 or channels not in CHANNELS:
+    if image.ndim != 4 or 0 in image.shape or channels not in CHANNELS:
         raise ShapeError(
             f"RAM expects images (B, C, H, W) with one to three real channels or one complex one, "
             f"got {image.dtype} of shape {tuple(image.shape)}."
         )
 
 
-def _dim_scale(y: Tree) -> Tensor:
-    """Return what to divide each image by: its largest value where that is small, else one."""
+def _largest_size(y: Tree) -> Tensor:
+    """Return the largest absolute value of each image's measurements, shape (B,)."""
     leaves = [real_view(leaf) if leaf.is_complex() else leaf for leaf in tree_leaves(y)]
-    largest = torch.stack([leaf.abs().flatten(1).amax(1) for leaf in leaves]).amax(0)
-    return torch.where(largest <= _DIM, torch.where(largest > 0, largest, 1e-12), 1)
+    return torch.stack([leaf.abs().flatten(1).amax(1) for leaf in leaves]).amax(0)
 
 
 def _mean_size(y: Tree) -> Tensor:

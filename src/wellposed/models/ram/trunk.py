@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from wellposed.core.errors import ArgumentError
 from wellposed.models.base import lay_channels_last
 from wellposed.models.ram.blocks import CHANNELS, Conditioning, Heads, Level
 
@@ -25,8 +26,15 @@ class Trunk(nn.Module):
         Features at the four scales, finest first.
     blocks : int
         Blocks a level.
+    embedding : bool
+        Whether every block sees the measurements: their coarse backprojection, and its normal image.
     krylov : bool
-        Whether the blocks ask the physics.
+        Whether every block applies the normal operator to images of its own as well, which takes the embedding.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no embedding for the Krylov modules to build on.
 
     References
     ----------
@@ -34,17 +42,30 @@ class Trunk(nn.Module):
     arXiv:2503.08915, section 3.
     """
 
-    def __init__(self, widths: Sequence[int] = (64, 128, 256, 512), blocks: int = 4, *, krylov: bool = True) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 128, 256, 512),
+        blocks: int = 4,
+        *,
+        embedding: bool = True,
+        krylov: bool = True,
+    ) -> None:
         super().__init__()
+        if krylov and not embedding:
+            raise ArgumentError(
+                f"{type(self).__name__} expects its Krylov modules to see the measurements: "
+                "give krylov=False with embedding=False, or neither."
+            )
+        physics = {"embedding": embedding, "krylov": krylov}
         finest, *_, coarsest = widths
         self.fact_realign = nn.Parameter(torch.ones(1))
         self.m_head = Heads([(channels + _NOISE_MAPS, finest) for channels in CHANNELS])
         for scale, (fine, coarse) in enumerate(pairwise(widths), start=1):
-            setattr(self, f"m_down{scale}", Level(fine, blocks, krylov=krylov))
+            setattr(self, f"m_down{scale}", Level(fine, blocks, **physics))
             setattr(self, f"pool{scale}", nn.Conv2d(fine, coarse, 2, stride=2, bias=False))
             setattr(self, f"up{scale}", nn.ConvTranspose2d(coarse, fine, 2, stride=2, bias=False))
-            setattr(self, f"m_up{scale}", Level(fine, blocks, krylov=krylov))
-        self.m_body = Level(coarsest, blocks, krylov=krylov)
+            setattr(self, f"m_up{scale}", Level(fine, blocks, **physics))
+        self.m_body = Level(coarsest, blocks, **physics)
         self.m_tail = Heads([(finest, channels) for channels in CHANNELS])
         lay_channels_last(self)
 
@@ -74,9 +95,9 @@ class Trunk(nn.Module):
             skips.append(x)
         x = self.m_body(x, pyramid[depth])
         for scale in range(depth, 0, -1):
-            x = self._part("up", scale)(x + skips.pop())
+            x = self._part("up", scale)(x.add_(skips.pop()))
             x = self._part("m_up", scale)(x, pyramid[scale - 1])
-        return self.m_tail(x + skips.pop(), channels)
+        return self.m_tail(x.add_(skips.pop()), channels)
 
     def _part(self, name: str, scale: int) -> nn.Module:
         return self.get_submodule(f"{name}{scale}")

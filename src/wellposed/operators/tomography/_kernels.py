@@ -1,0 +1,134 @@
+"""The projectors of a plane compiled by numba: sums along lines and their exact transpose, for several images at once.
+
+Images lie in two buffers with a margin of zeros across the direction of the steps, `rows` (H, W + 3, G) and `columns`
+(W, H + 3, G); sinograms are (A, D, G), lines are as `_lines.Lines` has them, (A, D). Whole views, or bands of rows and
+columns, are independent: threads share no pixel, and the order of the sums is fixed.
+
+Everything compiled is in this one file, since numba notices a change of the file that it has compiled, and of no other.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+GROUPS = (1, 8)
+"""How many images a kernel takes at once: the positions are computed once for all of them."""
+
+_FAST = {"contract", "reassoc", "nsz", "arcp"}
+_compiled: Callable[..., Any] = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+
+
+@_compiled
+def _shared_edge(at, k, start, slope, begin, end, edge, below):
+    """Return how far the rays of [begin, end) lie on one side of an edge of line k, walking from a guess."""
+    while at < end and (start[at] + slope[at] * k < edge) == below:
+        at += 1
+    while at > begin and (start[at - 1] + slope[at - 1] * k < edge) != below:
+        at -= 1
+    return at
+
+
+@_compiled
+def _run_of_views(along_rows, begin):
+    """Return where the run of rays that step along the same axis as ray `begin` ends."""
+    end = begin + 1
+    while end < len(along_rows) and along_rows[end] == along_rows[begin]:
+        end += 1
+    return end
+
+
+def _make_kernels(group: int) -> tuple[Callable[..., None], Callable[..., None]]:
+    @_compiled
+    def project(rows, columns, starts, slopes, along_rows, weights, sinogram, first, last):
+        real = rows.dtype.type
+        for a in range(first, last):
+            view, start, slope = sinogram[a], starts[a], slopes[a]
+            view[:] = 0
+            begin = 0
+            while begin < len(start):
+                end = _run_of_views(along_rows[a], begin)
+                buffer = rows if along_rows[a, begin] else columns
+                outside = real(buffer.shape[1] - 2)
+                low = high = begin
+                for k in range(len(buffer)):
+                    at = real(k)
+                    rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
+                    low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
+                    high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
+                    by_share = real(weights == 0)
+                    whole = real(weights == 1) + real(weights == 2) * at
+                    line = buffer[k]
+                    for d in range(low, high):
+                        position = start[d] + slope[d] * at
+                        left = np.int32(position)
+                        right_share = by_share * (position - real(left)) + whole
+                        left_share = by_share - right_share
+                        i = np.uint32(left)
+                        for g in range(group):
+                            view[d, g] += left_share * line[i, g] + right_share * line[i + np.uint32(1), g]
+                begin = end
+
+    @_compiled
+    def backproject(rows, columns, starts, slopes, along_rows, weights, sinogram, part, parts):
+        real = rows.dtype.type
+        for a in range(len(starts)):
+            view, start, slope = sinogram[a], starts[a], slopes[a]
+            begin = 0
+            while begin < len(start):
+                end = _run_of_views(along_rows[a], begin)
+                buffer = rows if along_rows[a, begin] else columns
+                outside = real(buffer.shape[1] - 2)
+                low = high = begin
+                for k in range(part * len(buffer) // parts, (part + 1) * len(buffer) // parts):
+                    at = real(k)
+                    rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
+                    low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
+                    high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
+                    by_share = real(weights == 0)
+                    whole = real(weights == 1) + real(weights == 2) * at
+                    line = buffer[k]
+                    for d in range(low, high):
+                        position = start[d] + slope[d] * at
+                        left = np.int32(position)
+                        right_share = by_share * (position - real(left)) + whole
+                        left_share = by_share - right_share
+                        i = np.uint32(left)
+                        for g in range(group):
+                            line[i, g] += left_share * view[d, g]
+                            line[i + np.uint32(1), g] += right_share * view[d, g]
+                begin = end
+
+    return project, backproject
+
+
+KERNELS = {group: _make_kernels(group) for group in GROUPS}
+"""By group size: project(rows, columns, starts, slopes, along_rows, weights, sinogram, first, last) writes the views
+[first, last); backproject(..., sinogram, part, parts) adds to a band of both buffers. `weights` are 0 for the shares of
+the interpolation, 1 for their derivatives in the start of the lines, 2 for those in their slopes. Positions count from
+the margin, and rise or fall from each ray to the next."""
+
+
+@_compiled
+def smear(sinograms, cosines, sines, firsts, images, pitch, divergence, begin, end):
+    """Add to the rows [begin, end) of images (N, H, W) the sinograms (N, A, D) at the ray through each pixel."""
+    count, height, width = images.shape
+    bins = sinograms.shape[2]
+    real = images.dtype.type
+    for n in range(count):
+        for i in range(begin, end):
+            y = (height - 1) / 2 - i
+            for a in range(len(cosines)):
+                view = sinograms[n, a]
+                x = -(width - 1) / 2
+                across, across_step = x * cosines[a] + y * sines[a], cosines[a]
+                deep, deep_step = 1 - divergence * (x * sines[a] - y * cosines[a]), -divergence * sines[a]
+                for j in range(width):
+                    near = 1 / (deep + deep_step * j)
+                    position = ((across + across_step * j) * near - firsts[a]) / pitch
+                    if 0 <= position <= bins - 1:
+                        left = min(np.int32(position), max(bins - 2, 0))
+                        right_share = real(position - left)
+                        value = view[0] if bins == 1 else view[left] + right_share * (view[left + 1] - view[left])
+                        images[n, i, j] += real(near * near) * value

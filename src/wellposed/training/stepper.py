@@ -1,0 +1,180 @@
+"""One step of training: the gradient of every micro-batch, shared by all processes, and what it does to the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from wellposed.core.errors import FormatError
+from wellposed.core.values import trusted_values
+from wellposed.losses import Loss
+from wellposed.models.base import lay_channels_last
+from wellposed.training.average import MovingAverage
+from wellposed.training.checkpoint import Checkpoint
+from wellposed.training.gradients import FlatGradients
+from wellposed.training.network import InPrecision, compile_trunk, moved
+from wellposed.training.options import Options
+from wellposed.training.plan import Exercise, MicroBatch, derived_seed, plan
+from wellposed.training.weighting import snr_weight
+
+__all__ = ["Stepper"]
+
+_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+_FIRST_SCALE, _GROWTH_STEPS = 2.0**16, 2000
+
+
+@final
+class Stepper:
+    """The weights in training, their average, and the optimiser.
+
+    The micro-batches of a step are dealt to the processes in turn; gradients and losses are summed over them in one
+    tensor, so that all processes move the same weights in the same way. Nothing is read from the device. From the first
+    gradient on that is not finite the weights stay as they are, which half precision alone answers with another scale.
+
+    Parameters
+    ----------
+    network : nn.Module
+        It is copied.
+    exercises : sequence of Exercise
+    loss : Loss
+    options : Options
+    accelerator : accelerate.Accelerator
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        exercises: Sequence[Exercise],
+        loss: Loss,
+        options: Options,
+        accelerator: Any,
+        device: torch.device,
+    ) -> None:
+        self.network = deepcopy(network).to(device).train()
+        lay_channels_last(self.network)
+        self.average = MovingAverage(self.network, options.ema)
+        self._exercises, self._loss, self._options = exercises, loss, options
+        self._accelerator, self._device = accelerator, device
+        self._names = [name for name, weight in self.network.named_parameters() if weight.requires_grad]
+        movable = [weight for weight in self.network.parameters() if weight.requires_grad]
+        self._gradients = FlatGradients(movable, extra=len(exercises))
+        settings: dict[str, Any] = {"weight_decay": options.weight_decay} if options.optimiser == "adamw" else {}
+        self._optimiser: Any = _OPTIMISERS[options.optimiser](movable, betas=options.betas, fused=True, **settings)
+        self._stuck = torch.zeros((), device=device, dtype=torch.bool)
+        self._scale = torch.full((), _FIRST_SCALE if options.precision == "fp16" else 1.0, device=device)
+        self._calm = torch.zeros((), device=device)
+        if options.compile:
+            compile_trunk(self.network)
+        self._model = InPrecision(self.network, options.precision)
+
+    def advance(self, step: int, learning_rate: float) -> Tensor:
+        """Take the step of that number, counted from 0.
+
+        Returns
+        -------
+        Tensor, shape (problems + 1,)
+            The mean loss of each problem, without weights (0 where the step has none of it), and the length of the
+            gradient; on the device.
+        """
+        gradients = self._gradients
+        gradients.clear()
+        loss = self._loss.at(step / self._options.steps)
+        model = loss.adapt(self._model)
+        parts = plan(step, self._exercises, self._options)
+        for part in parts[self._accelerator.process_index :: self._accelerator.num_processes]:
+            self._differentiate(step, part, loss, model)
+        if self._accelerator.num_processes > 1:
+            gradients.whole.copy_(self._accelerator.reduce(gradients.whole, reduction="sum"))
+        length = torch.linalg.vector_norm(gradients.gradient) / self._scale
+        self._move(length, learning_rate)
+        self.average.follow(step)
+        return torch.cat([gradients.extra, length.reshape(1)])
+
+    def _differentiate(self, step: int, part: MicroBatch, loss: Loss, model: Callable[..., Tensor]) -> None:
+        """Add the gradient of one micro-batch, whose randomness is its own."""
+        seed = derived_seed(self._options.seed, part.stream(step))
+        torch.manual_seed(seed)
+        generator = torch.Generator(self._device).manual_seed(seed)
+        problem = self._exercises[part.exercise].problem
+        y, physics, x = moved(problem.batch(part.images, generator=generator), self._device)
+        with trusted_values():
+            values = loss(x_hat=model(y, physics), y=y, physics=physics, model=model, x=x)
+            weights = snr_weight(y, physics) if self._options.weighting == "snr" else 1.0
+        (self._scale * part.weight * (weights * values).mean()).backward()
+        self._gradients.extra[part.exercise] += part.share * values.detach().mean()
+
+    @torch.no_grad()
+    def _move(self, length: Tensor, learning_rate: float) -> None:
+        """Let the optimiser act, unless a number is not finite now or was so before."""
+        options = self._options
+        overflow = ~torch.isfinite(length)
+        self._stuck |= ~torch.isfinite(self._gradients.extra).all()
+        if options.precision != "fp16":
+            self._stuck |= overflow
+        if options.clip is not None:
+            self._gradients.gradient.mul_((options.clip / length).clamp_max(1.0))
+        if options.precision == "fp16":
+            self._gradients.gradient.div_(self._scale)
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
+        self._optimiser.found_inf = (self._stuck | overflow).float()
+        self._optimiser.step()
+        if options.precision == "fp16":
+            self._rescale(overflow)
+
+    def _rescale(self, overflow: Tensor) -> None:
+        """Halve the scale of the loss after an overflow, double it after two thousand steps without one."""
+        self._calm = torch.where(overflow, 0, self._calm + 1)
+        grown = self._calm >= _GROWTH_STEPS
+        self._scale = torch.where(overflow, self._scale / 2, torch.where(grown, self._scale * 2, self._scale))
+        self._calm = torch.where(grown, 0, self._calm)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that a checkpoint keeps, by name."""
+        kept = {f"weights.{name}": value for name, value in self.network.state_dict().items()}
+        kept |= {f"ema.{name}": value for name, value in self.average.network.state_dict().items()}
+        for name, weight in zip(self._names, self._gradients.weights, strict=True):
+            kept |= {f"adam.{key}.{name}": value for key, value in self._optimiser.state[weight].items()}
+        return {**kept, "scale.scale": self._scale, "scale.calm": self._calm}
+
+    def restore(self, checkpoint: Checkpoint) -> bool:
+        """Take the weights from a checkpoint, and the optimiser's state if it has one, which is returned.
+
+        Raises
+        ------
+        FormatError
+            If the weights are those of another network.
+        """
+        _fill(self.network, checkpoint.part("weights"))
+        _fill(self.average.network, checkpoint.part("ema"))
+        moments = checkpoint.part("adam")
+        if not moments:
+            return False
+        for name, weight in zip(self._names, self._gradients.weights, strict=True):
+            state = {key: moments[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            self._optimiser.state[weight] = {
+                "step": state.pop("step").to(self._device),
+                **{key: torch.empty_like(weight, requires_grad=False).copy_(value) for key, value in state.items()},
+            }
+        scale = checkpoint.part("scale")
+        self._scale, self._calm = scale["scale"].to(self._device), scale["calm"].to(self._device)
+        return True
+
+
+@torch.no_grad()
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy weights in place, so that their layout in memory, and with it the rounding, stays as it was."""
+    state = network.state_dict()
+    wrong = [name for name in {**state, **tensors} if name not in tensors or name not in state]
+    wrong += [name for name in state.keys() & tensors.keys() if state[name].shape != tensors[name].shape]
+    if wrong:
+        raise FormatError(
+            f"the checkpoint is one of another network: {wrong[0]} does not fit {type(network).__name__}."
+        )
+    for name, value in state.items():
+        value.copy_(tensors[name])

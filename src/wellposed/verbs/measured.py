@@ -1,0 +1,131 @@
+"""Images measured one by one, each with randomness of its own, and recovered together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from wellposed.core.errors import ArgumentError, ShapeError, SolverError
+from wellposed.core.rng import streams
+from wellposed.data import Task
+from wellposed.metrics import psnr, ssim
+from wellposed.physics import Physics
+from wellposed.verbs.reconstruct import Reconstructor, choose_method, reconstruct
+
+__all__ = ["DATA_RANGE", "Baseline", "Measured", "Recovery", "best_baselines", "measure", "recover"]
+
+Baseline: TypeAlias = Literal["adjoint", "pinv"]
+"""The naive reconstructions."""
+
+DATA_RANGE = 1.0
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An image fitted to a task, shape (1, C, H, W), and what was measured of it."""
+
+    name: str
+    x: Tensor
+    y: Tensor
+    physics: Physics
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """A reconstruction, shape (1, C, H, W), how good it is, what it took, and the name of the method that made it."""
+
+    x_hat: Tensor
+    psnr: float
+    ssim: float
+    seconds: float
+    method: str
+
+
+def measure(task: Task, x: Tensor, *, name: str, seed: int) -> Measured:
+    """Measure one image; the randomness depends on the seed and on the name alone.
+
+    Raises
+    ------
+    ShapeError
+        If `x` is not a single image.
+    ArgumentError
+        If it has values outside [0, 1], the range that the scores assume.
+    """
+    if x.ndim != 4 or x.shape[0] != 1:
+        raise ShapeError(f"a trial expects one image of shape (1, C, H, W), got {tuple(x.shape)}: split the batch.")
+    x = task.fit(x)
+    _check_range(x)
+    y, physics = task.sample(x, generator=streams(torch.Generator().manual_seed(seed), name)[name])
+    return Measured(name, x, y, physics)
+
+
+def recover(images: Sequence[Measured], method: str | Reconstructor) -> list[Recovery]:
+    """Recover images of one shape, in one batch where their physics allow it, and compare each with the truth.
+
+    The seconds of an image are its share of those of the batch.
+    """
+    joined = _joined(images)
+    if joined is None:
+        return [recovery for image in images for recovery in recover([image], method)]
+    y, physics = joined
+    start = time.perf_counter()
+    name = choose_method(y, physics) if method == "auto" else method
+    x_hat = reconstruct(y, physics, name)
+    if x_hat.is_cuda:
+        torch.cuda.synchronize(x_hat.device)
+    seconds = (time.perf_counter() - start) / len(images)
+    label = name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
+    return [
+        Recovery(
+            one,
+            float(psnr(one, image.x, data_range=DATA_RANGE)),
+            float(ssim(one, image.x, data_range=DATA_RANGE)),
+            seconds,
+            label,
+        )
+        for one, image in zip(x_hat.split(1), images, strict=True)
+    ]
+
+
+def best_baselines(images: Sequence[Measured]) -> list[tuple[Baseline, Recovery]]:
+    """Return the adjoint or the pseudo-inverse, whichever is nearer to the truth; the second may not be computable."""
+    adjoints = recover(images, "adjoint")
+    try:
+        pseudo_inverses = recover(images, "pinv")
+    except SolverError:
+        if len(images) == 1:
+            return [("adjoint", adjoints[0])]
+        return [best for image in images for best in best_baselines([image])]
+    return [
+        ("adjoint", adjoint) if adjoint.psnr >= inverse.psnr else ("pinv", inverse)
+        for adjoint, inverse in zip(adjoints, pseudo_inverses, strict=True)
+    ]
+
+
+def _joined(images: Sequence[Measured]) -> tuple[Tensor, Physics] | None:
+    """Return the measurements of several images as one batch, with a physics that holds the parameters of each."""
+    first = images[0].physics
+    if len(images) == 1:
+        return images[0].y, first
+    own: dict[str, Tensor | float] = {}
+    for name, value in first.params.items():
+        values = [image.physics.params[name] for image in images]
+        if all(torch.equal(value, other) for other in values):
+            continue
+        if value.ndim and value.shape[0] != 1:
+            return None
+        own[name] = torch.cat(values) if value.ndim else torch.stack(values)
+    return torch.cat([image.y for image in images]), first.with_params(**own)
+
+
+def _check_range(x: Tensor) -> None:
+    values = x.abs() if x.is_complex() else x
+    least, most = float(values.min()), float(values.max())
+    if not (least >= -_ROUNDING and most <= DATA_RANGE + _ROUNDING):
+        raise ArgumentError(f"a trial expects an image in [0, 1], got values from {least:g} to {most:g}: rescale it.")
