@@ -44,6 +44,8 @@ def table(results: Results) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, workload in results["workloads"].items():
+        if "skipped" in workload:
+            lines.append(f"| `{name}` | skipped: {workload['skipped']} |  |  |  |  | {workload['date']} |")
         for direction, entry in workload["directions"].items():
             cells = [
                 f"`{name}`",

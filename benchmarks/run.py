@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.report import Results, direction_entry, merged, read_json, table, with_table, write_whole
 from benchmarks.sides import IMPORT, Ours, Peer
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, reason_to_skip
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results.json"
@@ -53,7 +53,11 @@ def _options() -> argparse.Namespace:
 
 
 def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
-    """Measure one workload on both sides, round by round."""
+    """Measure one workload on both sides, round by round, unless this processor has not what it takes."""
+    today = datetime.now(tz=UTC).date().isoformat()
+    if reason := reason_to_skip(name, _processor("flags").split()):
+        print(f"{name}: skipped, {reason}", flush=True)
+        return {"date": today, "rounds": 0, "directions": {}, "skipped": reason}
     our_rounds, peer_rounds = [], []
     for _ in range(rounds):
         our_rounds.append(ours.seconds(name))
@@ -70,23 +74,24 @@ def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
     for direction, entry in directions.items():
         ratio = f", {entry['ratio']:.2f} times faster than the peer" if "ratio" in entry else ""
         print(f"{name} {direction}: {1e3 * entry['seconds']:.2f} ms{ratio}", flush=True)
-    today = datetime.now(tz=UTC).date().isoformat()
     return {"date": today, "rounds": rounds, "directions": directions}
 
 
 def _machine() -> Results:
-    models = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": models[0] if models else platform.processor(),
+        "cpu": _processor("model name") or platform.processor(),
         "cores": os.cpu_count(),
         "memory_gib": memory / 2**30,
         "load_average": os.getloadavg()[0],
     }
+
+
+def _processor(field: str) -> str:
+    """Return what Linux says of the first core, or nothing on another system."""
+    cores = Path("/proc/cpuinfo")
+    lines = cores.read_text(encoding="utf-8").splitlines() if cores.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
 if __name__ == "__main__":

@@ -3,18 +3,20 @@
 Names and sizes are those of the peer's script, so that both sides do the same work.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
 
+from wellposed.data import uniform_angles
 from wellposed.models import DRUNet
 from wellposed.models.ram import RAM
 from wellposed.noise import Gaussian
-from wellposed.operators import Blur, Downsample, Identity, LinearOperator, Mask
+from wellposed.operators import Blur, Downsample, FanBeam2D, Identity, LinearOperator, Mask, ParallelBeam2D
 from wellposed.physics import Physics
 
-__all__ = ["WORKLOADS"]
+__all__ = ["WORKLOADS", "reason_to_skip"]
 
 Calls = dict[str, Callable[[], object]]
 """What is to be timed, by direction: {"forward": ..., "adjoint": ...}."""
@@ -42,6 +44,16 @@ def _downsample_bicubic() -> Calls:
     return _both_directions(Downsample(4, (3, 512, 512), filter="bicubic"), torch.rand(4, 3, 512, 512))
 
 
+def _ct_parallel(size: int, views: int, batch: int) -> Calls:
+    return _both_directions(ParallelBeam2D(uniform_angles(views), (1, size, size)), torch.rand(batch, 1, size, size))
+
+
+def _ct_fan() -> Calls:
+    angles, distance = uniform_angles(180, span=2 * math.pi), 512.0
+    beam = FanBeam2D(angles, (1, 256, 256), distance, distance, n_detectors=258, detector_pitch=3.1)
+    return _both_directions(beam, torch.rand(1, 1, 256, 256))
+
+
 def _drunet() -> Calls:
     model, x = DRUNet(3).eval(), torch.rand(1, 3, 256, 256)
     return {"forward": lambda: model(x, 0.1)}
@@ -53,16 +65,49 @@ def _ram(operator: LinearOperator) -> Calls:
     return {"forward": lambda: model(y, physics)}
 
 
+def _in_half_precision(calls: Calls) -> Calls:
+    """Return the calls under autocast to bfloat16."""
+
+    def under_autocast(call: Callable[[], object]) -> Callable[[], object]:
+        def cast() -> object:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return call()
+
+        return cast
+
+    return {direction: under_autocast(call) for direction, call in calls.items()}
+
+
 _COLOUR = (3, 256, 256)
 
 WORKLOADS: dict[str, Callable[[], Calls]] = {
     "blur_circular_31_256_b8": _blur_circular,
     "blur_valid_31_256_b8": _blur_valid,
+    "ct_fan_256_180_b1": _ct_fan,
+    "ct_parallel_256_180_b1": lambda: _ct_parallel(256, 180, 1),
+    "ct_parallel_256_180_b8": lambda: _ct_parallel(256, 180, 8),
+    "ct_parallel_512_360_b1": lambda: _ct_parallel(512, 360, 1),
     "downsample_bicubic_x4_512_b4": _downsample_bicubic,
     "drunet_256": _drunet,
+    "drunet_256_bfloat16": lambda: _in_half_precision(_drunet()),
     "ram_blur_circular_256": lambda: _ram(Blur(_random_kernel(31), _COLOUR, padding="circular")),
     "ram_blur_valid_256": lambda: _ram(Blur(_random_kernel(31), _COLOUR)),
     "ram_denoise_256": lambda: _ram(Identity(_COLOUR)),
+    "ram_denoise_256_bfloat16": lambda: _in_half_precision(_ram(Identity(_COLOUR))),
     "ram_inpaint_256": lambda: _ram(Mask(torch.rand(1, 1, 256, 256) > 0.5, _COLOUR)),
     "ram_sr4_256": lambda: _ram(Downsample(4, _COLOUR)),
 }
+
+
+def reason_to_skip(name: str, processor_flags: Collection[str]) -> str | None:
+    """Return why a workload would say nothing on this processor, or None.
+
+    Parameters
+    ----------
+    name : str
+    processor_flags : collection of str
+        What Linux calls its abilities.
+    """
+    if name.endswith("_bfloat16") and not {"avx512_bf16", "amx_bf16"} & set(processor_flags):
+        return "the processor has no bfloat16 instructions"
+    return None

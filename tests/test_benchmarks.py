@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.measure import median_seconds, peak_mib
 from benchmarks.report import direction_entry, merged, read_json, table, with_table, write_whole
+from benchmarks.workloads import reason_to_skip
 
 
 def results(**workloads):
@@ -51,6 +52,21 @@ def test_table_shows_times_in_milliseconds_with_their_spread():
         "| `blur` | adjoint | 2.00 ms (1.00 to 4.00) | 9.00 ms (9.00 to 9.00) | 4.50 | 12 MiB | 2026-01-31 |"
     )
     assert "Abacus, 2 cores, 23 GiB, 2 threads" in rows[-1]
+
+
+def test_table_says_why_a_workload_was_skipped():
+    skipped = workload() | {"skipped": "the processor has no bfloat16 instructions"}
+    rows = table(results(ram_bfloat16=skipped)).splitlines()
+    assert rows[2] == (
+        "| `ram_bfloat16` | skipped: the processor has no bfloat16 instructions |  |  |  |  | 2026-01-31 |"
+    )
+
+
+def test_half_precision_is_timed_only_where_the_processor_has_it():
+    assert "no bfloat16" in reason_to_skip("ram_denoise_256_bfloat16", ["avx512f", "avx512_vnni"])
+    for flag in ("avx512_bf16", "amx_bf16"):
+        assert reason_to_skip("ram_denoise_256_bfloat16", ["avx512f", flag]) is None
+    assert reason_to_skip("ram_denoise_256", []) is None
 
 
 def test_table_leaves_empty_what_was_not_measured():

@@ -4,10 +4,12 @@ import importlib
 import inspect
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import wellposed as wp
@@ -59,7 +61,9 @@ def test_commands_run_as_printed(page, tmp_path, monkeypatch):
     photo = torch.rand(1, 3, 34, 34, generator=torch.Generator().manual_seed(0))
     (tmp_path / "FOLDER").mkdir()
     wp.data.write_image("photo.png", photo)
-    wp.data.write_image("FOLDER/one.png", photo)
+    for name in ("one", "two"):
+        wp.data.write_image(f"FOLDER/{name}.png", photo)
+    shutil.copy(ROOT / "recipes" / "smoke.yaml", "recipe.yaml")
     (tmp_path / "mymodule.py").write_text(
         "from wellposed.operators import Identity\nmy_operator = Identity((1, 4, 4))\n", encoding="utf-8"
     )
@@ -71,10 +75,10 @@ def test_commands_run_as_printed(page, tmp_path, monkeypatch):
 def test_the_command_line_page_knows_every_command_and_option():
     """An option that is added or renamed without a word in the guide is found here."""
     page = (ROOT / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
-    for command in application.registered_commands:
-        assert f"wellposed {command.callback.__name__}" in page
-        for name in inspect.signature(command.callback).parameters.keys() - {"photo", "measurements", "operators"}:
-            assert f"--{name}" in page or name == "output", (command.callback.__name__, name)
+    for name, command in get_command(application).commands.items():
+        assert f"wellposed {name}" in page
+        for option in (parameter for parameter in command.params if parameter.param_type_name == "option"):
+            assert any(spelling in page for spelling in option.opts), (name, option.opts)
 
 
 def test_reference_has_every_public_name():

@@ -31,7 +31,6 @@ pack() {
         mkdir ".leg/$number"
         mv "$piece" ".leg/$number/"
     done
-    _ignore
     for piece in $(seq "$number"); do
         echo "carry [\".leg/$piece\"], command: bash weights/leg.sh stage"
     done
@@ -64,13 +63,6 @@ unpack() {
     cat "$back/legs.jsonl" >>"$run/legs.jsonl"
     chmod -R u+w "$run"
     python3 weights/ledger.py "$run"
-}
-
-_ignore() {
-    local exclude
-    exclude=$(git rev-parse --git-path info/exclude)
-    mkdir -p "$(dirname "$exclude")"
-    grep -qxF /.leg/ "$exclude" 2>/dev/null || echo /.leg/ >>"$exclude"
 }
 
 _installed() {

@@ -284,7 +284,7 @@ main()
     result = module(code=f"import sys; sys.argv[1:] = {arguments}\n{code}")
     assert result.returncode == 130
     assert "Traceback" not in result.stderr
-    assert [path.name for path in files.iterdir() if path.suffix == ".json"] == []
+    assert [path.name for path in files.iterdir() if path.suffix == ".json"] == ["scores.json"]
 
 
 def test_help_loads_neither_torch_nor_plotting():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -112,12 +113,27 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(folder, arguments, sentenc
 
 def test_two_processes_share_the_work_and_one_speaks(folder):
     """`torchrun`: the losses are those of one process, and everything is printed once."""
-    train("--run", "alone", "--steps", 4, "--set", "training.log_every=1")
+    train("--run", "alone", "--steps", 4, "--set", "training.log_every=1", "--set", "training.accumulate=2")
     arguments = ["train", SMOKE, "--data", "photos", "--folder", "shared", *QUICK, "--steps", 4]
     arguments += ["--set", "training.log_every=1", "--set", "training.accumulate=2"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "wellposed", *arguments]
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=120)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        2,
+        "-m",
+        "wellposed",
+        *arguments,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("pictures to train on") == 1
     assert result.stdout.count("step 4 of 4, 16 crops") == 1
-    assert len(Path("shared/legs.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    alone, shared = (json.loads(Path(run, "legs.jsonl").read_text(encoding="utf-8")) for run in ("alone", "shared"))
+    assert shared["losses"] == pytest.approx(alone["losses"], rel=1e-3)
+    assert shared["after"] == pytest.approx(alone["after"], abs=0.01)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import wellposed as wp
-from wellposed.core.arguments import check_callable, check_whole
+from wellposed.core.arguments import check_callable, check_counts, check_finite, check_whole
 from wellposed.core.errors import ArgumentError, DTypeError, FormatError, ShapeError, UnknownNameError
 from wellposed.core.files import existing_file
 from wellposed.core.rng import normal_like, streams
@@ -26,6 +26,19 @@ def test_whole_numbers_and_functions():
             check_whole("Downsample", "factor", value, least=2)
     with pytest.raises(ArgumentError, match="expects the adjoint to be a function, got int"):
         check_callable("FromFunctions", "the adjoint", 3)
+
+
+def test_counts_are_whole_and_above_zero():
+    check_counts("UNet", channels=1, width=2)
+    with pytest.raises(ArgumentError, match="UNet expects width to be a whole number of at least 1, got 0"):
+        check_counts("UNet", channels=1, width=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), complex(0, float("-inf"))])
+def test_what_is_not_finite_is_told(value):
+    check_finite("the measurements", torch.ones(2), torch.ones(1))
+    with pytest.raises(ArgumentError, match="the measurements hold NaN or infinity"):
+        check_finite("the measurements", torch.ones(2), torch.tensor([0, value]))
 
 
 def test_shapes_become_tuples():

@@ -10,6 +10,7 @@ import wellposed as wp
 from tests.support.ram import tiny_ram
 from tests.support.tensors import seeded
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
+from wellposed.core.tree import tree_map
 from wellposed.models.ram.noise_maps import noise_map
 from wellposed.models.ram.normalise import divided, unit_factor
 from wellposed.operators import (
@@ -34,6 +35,7 @@ UNIT = {
     "circular": Blur(KERNEL, SIZE, padding="circular"),
     "valid": Blur(KERNEL, SIZE),
     "downsample": Downsample(4, SIZE),
+    "stack": Stack((Downsample(4, SIZE), Mask((X > 0.4).float(), SIZE))),
 }
 
 
@@ -42,13 +44,25 @@ def model():
     return tiny_ram()
 
 
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_means_of_colours_are_known(scale):
+    """Whatever the weights of the colours, and beside a downsampling."""
+    flat, luminance = torch.full((1, 1, 3), 1 / 3), torch.tensor([[[0.299, 0.587, 0.114]]])
+    for response in (flat, luminance, torch.cat([flat, luminance], dim=1)):
+        A = SpectralResponse(scale * response, (3, 64, 64))
+        for operator in (A, Stack((Downsample(4, (3, 64, 64)), A))):
+            factor = unit_factor(operator, torch.zeros(1))
+            assert factor.item() == pytest.approx(scale, rel=1e-3)
+            assert (divided(operator, factor) is operator) == (scale == 1)
+
+
 def noisy(operator, noise, seed=1):
     return wp.Physics(operator, noise)(X, generator=seeded(seed))
 
 
 @pytest.mark.parametrize("name", UNIT)
 def test_operators_that_the_network_knows_stay_as_they_are(name):
-    """Bit for bit: those of norm one, and downsampling, whose norm is one over its factor."""
+    """Bit for bit: those of norm one, those that take means, and stacks of them."""
     A = UNIT[name]
     factor = unit_factor(A, A(X))
     assert factor == 1
@@ -63,11 +77,12 @@ def test_a_multiple_of_the_physics_gives_the_same_image(model, name, scale):
     y = noisy(A, wp.noise.PoissonGaussian(gain=0.02, sigma=0.05, clip=True))
     expected = model(y, wp.Physics(A, wp.noise.PoissonGaussian(gain=0.02, sigma=0.05)))
     other = wp.Physics(scale * A, wp.noise.PoissonGaussian(gain=0.02 * factor, sigma=0.05 * factor))
-    torch.testing.assert_close(model(factor * y, other), expected, rtol=1e-4, atol=1e-5)
+    multiple = tree_map(lambda part: factor * part, y)
+    torch.testing.assert_close(model(multiple, other), expected, rtol=1e-4, atol=1e-5)
     wrong_sigma = wp.Physics(scale * A, wp.noise.PoissonGaussian(gain=0.02 * factor, sigma=0.05))
     wrong_gain = wp.Physics(scale * A, wp.noise.PoissonGaussian(gain=0.02, sigma=0.05 * factor))
     for wrong in (wrong_sigma, wrong_gain):
-        assert (model(factor * y, wrong) - expected).abs().max() > 1e-4
+        assert (model(multiple, wrong) - expected).abs().max() > 1e-4
 
 
 def test_levels_that_are_given_are_in_the_unit_of_the_measurements(model):
@@ -130,7 +145,7 @@ def test_the_norm_is_estimated_once_and_told(model, caplog):
     physics = wp.Physics(A, wp.noise.Gaussian(0.2))
     with caplog.at_level(logging.INFO, logger="wellposed"):
         first = model(4 * X, physics)
-    assert "RAM divides FromFunctions, whose norm is tensor([4.0" in caplog.text
+    assert "RAM divides FromFunctions by tensor([4.0" in caplog.text
     expected = model(X, wp.Physics(Identity(SIZE), wp.noise.Gaussian(0.05)))
     torch.testing.assert_close(first, expected, rtol=1e-3, atol=1e-4)
     passes = len(calls)

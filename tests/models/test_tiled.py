@@ -11,7 +11,7 @@ import wellposed as wp
 from tests.support.ram import tiny_ram
 from tests.support.tensors import seeded
 from wellposed.core.errors import ArgumentError, ShapeError, UnsupportedError
-from wellposed.models import ArtifactRemoval, DenoiserTiny, PDNet, Tiled, UNet
+from wellposed.models import ArtifactRemoval, DenoiserTiny, DnCNN, PDNet, Tiled, UNet
 from wellposed.models._tiles import tiles_along
 from wellposed.operators import (
     BayerMosaic,
@@ -57,11 +57,11 @@ def test_tiles_cover_an_axis_once(length, step, overlap, more, from_end, around)
     overlap = overlap * step
     size = 4 * overlap + step * (2 + more)
     tiles = tiles_along(length, size, overlap, step, from_end=from_end, around=around)
-    kept = [pixel for tile in tiles for pixel in tile.index[tile.offset :][: tile.last - tile.first].tolist()]
+    kept = [pixel for tile in tiles for pixel in tile.pixels[tile.offset :][: tile.last - tile.first].tolist()]
     assert kept == list(range(length))
     origin = length % step if from_end else 0
     for tile in tiles:
-        index = tile.index.tolist()
+        index = tile.pixels.tolist()
         assert len(index) <= max(length if length <= size else 0, size + 2 * overlap)
         assert {*range(max(0, tile.first - overlap), min(length, tile.last + overlap))} <= {*index}
         shift = 0 if index[0] == 0 else origin
@@ -164,6 +164,14 @@ def test_denoisers(sigma):
     expected = denoiser(x, sigma)
     got = Tiled(denoiser, size=144, overlap=32)(x, sigma)
     assert (got - expected).abs().max() < 1e-3
+
+
+@torch.no_grad()
+def test_blind_denoisers():
+    torch.manual_seed(0)
+    denoiser = DnCNN(channels=1, width=4, depth=4).eval()
+    x = image(1, 150, 191)
+    assert (Tiled(denoiser, 80, 16)(x) - denoiser(x)).abs().max() < 1e-6
 
 
 def test_progress_is_told():

@@ -109,6 +109,16 @@ def test_the_given_model_and_the_users_random_numbers_stay_as_they_were():
     assert all(weight.grad is None for weight in model.parameters())
 
 
+def test_a_trained_model_can_be_trained_on_and_frozen_weights_stay():
+    model = corrector()
+    model.first.requires_grad_(requires_grad=False)
+    first = Trainer(model, toys(), Options(steps=2, learning_rate=0.1)).run().model
+    second = Trainer(first, toys(), Options(steps=2, learning_rate=0.1)).run().model
+    assert not second.training
+    assert torch.equal(second.first.weight, model.first.weight)
+    assert not torch.equal(second.last.weight, first.last.weight)
+
+
 def test_a_model_that_draws_is_trained_in_the_same_way_each_time():
     """Dropout draws from torch's own generator, which every part of every step seeds."""
 

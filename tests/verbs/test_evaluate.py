@@ -93,6 +93,19 @@ def test_the_image_is_fitted_to_the_task_and_the_whole_of_it_is_compared():
     assert shapes == [((1, 3, 8, 8), (3, 32, 32)), ((1, 3, 4, 4), (3, 34, 34))]
 
 
+def test_a_margin_does_not_count():
+    """An error of 0.1 in the outermost three pixels is seen with a margin of 2, and not with one of 3."""
+    x = image(size=20)
+    x_hat = x.clone()
+    x_hat[..., :3, :] += 0.1
+    scores = {
+        margin: evaluate("denoise-easy", [x], lambda _y, _physics: x_hat, margin=margin).rows[0] for margin in (0, 2, 3)
+    }
+    assert scores[0].psnr == pytest.approx(-10 * math.log10(0.01 * 3 / 20), abs=1e-3)
+    assert scores[2].psnr == pytest.approx(-10 * math.log10(0.01 * 1 / 16), abs=1e-3)
+    assert (scores[3].psnr, scores[3].ssim) == (math.inf, 1)
+
+
 @pytest.mark.parametrize("kind", ["tensor", "file"])
 def test_other_images_and_their_order_change_nothing(tmp_path, kind):
     images = [image(seed) for seed in range(3)]

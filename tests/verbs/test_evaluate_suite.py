@@ -70,6 +70,19 @@ def test_pictures_are_brought_to_their_range(data):
     assert (row.psnr, row.ssim) == (pytest.approx(expected.psnr, abs=1e-3), pytest.approx(expected.ssim, abs=1e-4))
 
 
+def test_margins_are_left_out_and_told(data, tmp_path):
+    suite, other = (
+        Suite("s", "", (Case("denoise-hard", "wide", margin=margin),), ("adjoint",), SUITE.datasets)
+        for margin in (2, 0)
+    )
+    expected = evaluate("denoise-hard", list_images(data / "a" / "wide"), "adjoint", margin=2)
+    report = evaluate_suite(suite, data, path=tmp_path / "out.json")
+    assert scores(report.cells[0]) == scores(expected)
+    assert "- denoise-hard: without the 2 pixels along each border.\n" in markdown_tables(report, suite)
+    whole = evaluate_suite(other, data, path=tmp_path / "out.json")
+    assert scores(whole.cells[0]) == scores(evaluate("denoise-hard", list_images(data / "a" / "wide"), "adjoint"))
+
+
 def test_limit_tasks_methods_and_seed(data):
     report = evaluate_suite(SUITE, data, limit=2, tasks=["inpaint-50"], methods=["pinv"])
     assert [cell.key for cell in report.cells] == [("inpaint-50", "wide", "pinv")]

@@ -15,8 +15,8 @@ TaskName = Annotated[str, typer.Option("--task", help="A named task; 'wellposed 
 Method = Annotated[
     str,
     typer.Option(
-        help="adjoint, pinv (pseudo-inverse), tv (total variation), dpir (plug-and-play), ram (network), or auto: ram "
-        "where its weights are installed and it fits, else tv."
+        help="adjoint, pinv (pseudo-inverse), fbp (filtered backprojection, of sinograms), tv (total variation), "
+        "dpir (plug-and-play), ram (network), or auto: ram where its weights are installed and it fits, else tv."
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]

@@ -37,7 +37,7 @@ def evaluate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="auto (the default), adjoint, pinv, tv, dpir, ram, or all. With --suite all of its methods, or one."
+            help="auto (the default), adjoint, pinv, fbp, tv, dpir, ram, or all. Of a suite: all of its methods, or one."
         ),
     ] = None,
     json: Annotated[
@@ -51,6 +51,9 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures, by name.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Recover so many pictures of one size together.")] = 1,
+    margin: Annotated[
+        int, typer.Option(min=0, help="Leave so many pixels along each border out of the scores; a suite has its own.")
+    ] = 0,
     seed: Seed = 0,
     device: Device = "cpu",
     *,
@@ -83,11 +86,11 @@ def evaluate(
 
         get_task(task)
         list_images(data)
-        _run_suite(suite_of_folder(task, data), data.resolve().parent, files, options, quiet=quiet)
+        _run_suite(suite_of_folder(task, data, margin=margin), data.resolve().parent, files, options, quiet=quiet)
         return
     if markdown is not None:
         raise ArgumentError("--markdown is for --suite or --method all: a single method is written with --json.")
-    _run_method(task, data, method or "auto", json, options, quiet=quiet)
+    _run_method(task, data, method or "auto", json, options, margin=margin, quiet=quiet)
 
 
 class _Options(TypedDict):
@@ -97,7 +100,9 @@ class _Options(TypedDict):
     device: torch.device
 
 
-def _run_method(task: str, data: Path, method: str, json: Path | None, options: _Options, *, quiet: bool) -> None:
+def _run_method(
+    task: str, data: Path, method: str, json: Path | None, options: _Options, *, margin: int, quiet: bool
+) -> None:
     from wellposed.core.files import atomic_path
     from wellposed.data import list_images
     from wellposed.verbs.evaluate import evaluate as score
@@ -110,6 +115,7 @@ def _run_method(task: str, data: Path, method: str, json: Path | None, options: 
             method,
             seed=options["seed"],
             batch=options["batch"],
+            margin=margin,
             device=options["device"],
             callback=lambda done: update(done, len(pictures)),
         )

@@ -24,21 +24,32 @@ _ARRAYS = (".npy", ".npz", ".safetensors")
 
 
 def reconstruct(
-    measurements: Annotated[Path, typer.Argument(help="A file that 'wellposed simulate' or save_measurements wrote.")],
+    measurements: Annotated[
+        Path,
+        typer.Argument(help="A file that 'wellposed simulate' or save_measurements wrote, or a sinogram (--geometry)."),
+    ],
     output: Output,
+    geometry: Annotated[
+        Path | None, typer.Option(help="A JSON file that says how the sinogram in an array file was measured.")
+    ] = None,
     method: Method = "auto",
     device: Device = "cpu",
     *,
     quiet: Quiet = False,
 ) -> None:
     """Recover the picture from its measurements. Of a complex one, pictures show the magnitude, arrays hold all."""
-    from wellposed.data import load_measurements, write_image
+    from wellposed.data import load_measurements, read_sinogram, write_image
     from wellposed.verbs.reconstruct import check_method, choose_method
     from wellposed.verbs.reconstruct import reconstruct as recover
 
     check_method(method)
     check_output(output, source=measurements, suffixes=_PICTURES + _ARRAYS)
-    y, physics = load_measurements(measurements, device=checked_device(device))
+    where = checked_device(device)
+    if geometry is None:
+        y, physics = load_measurements(measurements, device=where)
+    else:
+        sinogram, beam = read_sinogram(measurements, geometry)
+        y, physics = sinogram.to(where), beam.to(where)
     _check_room(output, y, physics)
     chosen = choose_method(y, physics) if method == "auto" else method
     with progress(f"reconstructing by {chosen}", quiet=quiet) as update:

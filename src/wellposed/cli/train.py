@@ -70,13 +70,14 @@ def train(
     """
     from wellposed.cli._training_screen import training_screen
     from wellposed.training import prepare, read_recipe
+    from wellposed.training.recipe_run import join_processes
 
     if device != "auto":
         checked_device(device)
     chosen = read_recipe(recipe, [*(settings or []), *([] if steps is None else [f"training.steps={steps}"])])
     chosen = chosen.on_machine(device, light=light)
     folder = Path("runs") / recipe.stem if run is None else run
-    quiet = quiet or not _is_first_process()
+    quiet = quiet or not join_processes(chosen.training).is_main_process
     with progress("reading pictures", quiet=quiet) as update:
         prepared = prepare(
             chosen,
@@ -93,12 +94,6 @@ def train(
     _say_outcome(outcome, chosen.training.steps, folder, quiet=quiet)
     if outcome.reason == "interrupted":
         raise typer.Exit(_INTERRUPTED)
-
-
-def _is_first_process() -> bool:
-    from wellposed.core.names import optional_import
-
-    return bool(optional_import("accelerate", extra="train").PartialState().is_main_process)
 
 
 def _say_pictures(name: str, pictures: Pictures, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from wellposed.data.angles import degrees, golden_angles, limited_angles, uniform_angles
 from wellposed.data.ct_tasks import FixedLogPoisson, RelativeGaussian, parallel_views
+from wellposed.data.dicom import DicomImage, read_dicom, write_dicom
 from wellposed.data.hounsfield import (
     LUNG_WINDOW,
     attenuation_to_hounsfield,
@@ -37,11 +38,13 @@ from wellposed.data.problems import (
 )
 from wellposed.data.random_phase import random_phase
 from wellposed.data.random_tasks import RANDOM_TASKS
+from wellposed.data.sinograms import BEAMS, read_sinogram
 from wellposed.data.task import Images, NoiseFamily, OperatorFamily, Task
 from wellposed.data.tasks import TASKS, get_task
 from wellposed.data.throughput import crops_per_second
 
 __all__ = [
+    "BEAMS",
     "LUNG_WINDOW",
     "RANDOM_TASKS",
     "SHEPP_LOGAN",
@@ -51,6 +54,7 @@ __all__ = [
     "ColourMode",
     "ColumnOrder",
     "CropSource",
+    "DicomImage",
     "Ellipse",
     "FixedGaussian",
     "FixedLogPoisson",
@@ -91,13 +95,16 @@ __all__ = [
     "motion_kernel",
     "parallel_views",
     "random_phase",
+    "read_dicom",
     "read_image",
+    "read_sinogram",
     "save_measurements",
     "shepp_logan",
     "to_grey",
     "uniform_angles",
     "uniform_per_image",
     "unit_to_hounsfield",
+    "write_dicom",
     "write_image",
     "write_pairs",
 ]

@@ -14,7 +14,7 @@ __all__ = ["Tile", "tiles_along"]
 class Tile(NamedTuple):
     """One tile along an axis: which pixels it holds, and where in it are those that it is kept for."""
 
-    index: Tensor
+    pixels: Tensor
     """The pixels, in order."""
     first: int
     """The first pixel that is kept; `last` is the first that is not."""
@@ -46,7 +46,7 @@ def tiles_along(length: int, size: int, overlap: int, step: int, *, from_end: bo
 
     Examples
     --------
-    >>> [tile.index.tolist() for tile in tiles_along(9, 6, 1, 1, from_end=False, around=True)]
+    >>> [tile.pixels.tolist() for tile in tiles_along(9, 6, 1, 1, from_end=False, around=True)]
     [[0, 1, 2, 3, 8], [2, 3, 4, 5, 6], [0, 5, 6, 7, 8]]
     """
     if length <= size:
@@ -57,7 +57,7 @@ def tiles_along(length: int, size: int, overlap: int, step: int, *, from_end: bo
     inner = [shift + (part * length // count - shift) // step * step for part in range(1, count)]
     return [
         _tile(first, last, length, overlap, remainder, from_end=from_end, around=around)
-        for first, last in pairwise([0, *inner, length])
+        for first, last in pairwise([0, *sorted({bound for bound in inner if bound > 0}), length])
     ]
 
 

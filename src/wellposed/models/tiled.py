@@ -77,7 +77,7 @@ class Tiled(nn.Module):
     def forward(
         self,
         y: Tree,
-        physics: Physics | Level,
+        physics: Physics | Level | None = None,
         *,
         sigma: Level | None = None,
         gain: Level | None = None,
@@ -90,9 +90,9 @@ class Tiled(nn.Module):
         y : Tensor or tuple of Tensor, shape (B, *measurement_shape)
             For a denoiser, the images (B, C, H, W).
         physics : Physics; for a denoiser, float or Tensor
-            What the model wants beside them: the physics, or the noise level sigma.
+            What the model wants beside them: the physics, or the noise level sigma; nothing for a blind denoiser.
         sigma, gain : float or Tensor, shape (B,) or (B, 1, H, W), optional
-            Handed to a reconstructor that takes noise levels, if given.
+            Handed to a reconstructor that takes noise levels, if given. Without a physics, sigma is that of a denoiser.
         callback : callable, optional
             Called as `callback(done, total)` after each tile, for progress bars.
 
@@ -107,17 +107,20 @@ class Tiled(nn.Module):
         ShapeError
             If the images are not (B, C, H, W), or the measurements do not fit.
         """
+        if physics is None:
+            return self._denoise(y, sigma, callback)
         if isinstance(physics, (int, float, Tensor)):
             return self._denoise(y, physics, callback)
         levels = {name: level for name, level in (("sigma", sigma), ("gain", gain)) if level is not None}
         return self._reconstruct(y, as_physics(physics, y), levels, callback)
 
-    def _denoise(self, x: Any, sigma: Level, callback: Progress | None) -> Tensor:
+    def _denoise(self, x: Any, sigma: Level | None, callback: Progress | None) -> Tensor:
         _check_images(x)
-        level = level_map("Tiled", "sigma", sigma, x)
+        levels = () if sigma is None else (level_map("Tiled", "sigma", sigma, x),)
 
         def recover(index: int, region: Region) -> Tensor:
-            return self.model(cut(x[index : index + 1], region), cut(_of_image(level, index), region))
+            known = (cut(_of_image(level, index), region) for level in levels)
+            return self.model(cut(x[index : index + 1], region), *known)
 
         return self._assemble(x, recover, self._step(1), around=False, callback=callback)
 
@@ -160,7 +163,7 @@ class Tiled(nn.Module):
         places = list(itertools.product(range(len(like)), rows, columns))
         whole = torch.empty_like(like)
         for done, (index, row, column) in enumerate(places, start=1):
-            tile = recover(index, Region(row.index, column.index))
+            tile = recover(index, Region(row.pixels, column.pixels))
             whole[index, :, row.first : row.last, column.first : column.last] = tile[0, :, _kept(row), _kept(column)]
             if callback is not None:
                 callback(done, len(places))

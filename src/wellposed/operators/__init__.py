@@ -13,6 +13,7 @@ from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
 from wellposed.operators.per_slice import PerSlice
+from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
 
@@ -36,6 +37,7 @@ __all__ = [
     "ParallelBeam2D",
     "PerSlice",
     "Scaled",
+    "SequentialMRI",
     "SpectralResponse",
     "Stack",
     "Sum",

@@ -199,7 +199,7 @@ class Windowed(GramForm):
     def gram(self, table: Tensor, x: Tensor) -> Tensor:
         if x.is_complex():
             return torch.complex(self.gram(table, x.real), self.gram(table, x.imag))
-        (height, width), (fine_height, fine_width) = x.shape[2:], self.blur.image_shape[1:]
+        height, (fine_height, fine_width) = x.shape[2], self.blur.image_shape[1:]
         rows, columns = self.blur.measurement_shape[1:]
         factor, kept = fine_height // height, table.shape[-1]
         repeated = torch.fft.fft2(x).repeat(1, 1, 1, factor // 2 + 1)[..., None, :, :kept]
@@ -256,10 +256,14 @@ def _of_downsampling(downsample: Downsample, factor: int) -> GramForm | None:
     return None
 
 
+def _of_k_space(mri: CartesianMRI, _factor: int) -> GramForm | None:
+    return None if mri.dynamic or mri.coil_maps is not None else ComplexCirculant()
+
+
 FORMS: dict[type[LinearOperator], Callable[[Any, int], GramForm | None]] = {
     BayerMosaic: _of_mosaic,
     Blur: _of_blur,
-    CartesianMRI: lambda _mri, _factor: ComplexCirculant(),
+    CartesianMRI: _of_k_space,
     Downsample: _of_downsampling,
     Identity: lambda _identity, _factor: Circulant(),
     Mask: _of_mask,

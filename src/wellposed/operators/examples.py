@@ -19,6 +19,7 @@ from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
 from wellposed.operators.per_slice import PerSlice
+from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
 
@@ -32,6 +33,11 @@ def _random(*shape: int) -> Tensor:
 
 def _binary(*shape: int) -> Tensor:
     return (_random(*shape) > 1).float()
+
+
+def _maps(*shape: int) -> Tensor:
+    """Return fixed complex numbers away from zero."""
+    return torch.polar(_random(*shape), 6 * _random(*shape).flip(-1))
 
 
 def _kernel(*shape: int) -> Tensor:
@@ -73,6 +79,16 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "CartesianMRI": lambda: CartesianMRI(_binary(1, 1, 1, 6), (1, 5, 6)),
     "CartesianMRI, mask per image": lambda: CartesianMRI(_binary(3, 1, 4, 5), (1, 4, 5)),
     "CartesianMRI, 3D": lambda: CartesianMRI(_binary(1, 1, 3, 4, 2), (1, 3, 4, 2)),
+    "CartesianMRI, coils": lambda: CartesianMRI(_binary(1, 1, 1, 5), (1, 4, 5), _maps(1, 4, 4, 5)),
+    "CartesianMRI, two sets of maps, per image": lambda: CartesianMRI(
+        _binary(1, 1, 4, 3), (2, 4, 3), _maps(3, 2, 4, 4, 3)
+    ),
+    "CartesianMRI, coils, 3D": lambda: CartesianMRI(_binary(1, 1, 3, 1, 2), (1, 3, 4, 2), _maps(1, 2, 3, 4, 2)),
+    "CartesianMRI, frames, coils": lambda: CartesianMRI(
+        _binary(1, 1, 3, 1, 5), (1, 3, 4, 5), _maps(1, 2, 4, 5), dynamic=True
+    ),
+    "SequentialMRI": lambda: SequentialMRI(_binary(1, 1, 3, 4, 5), (2, 4, 5)),
+    "SequentialMRI, coils": lambda: SequentialMRI(_binary(1, 1, 3, 1, 4), (1, 5, 4), _maps(1, 2, 5, 4)),
     "Coarse": lambda: Coarse(Mask(_binary(1, 1, 4, 6), (2, 4, 6)), 2),
     "Coarse, weights and filter per image": lambda: Coarse(Mask(_random(3, 1, 6, 3)), 3, filter=_kernel(3, 1, 3, 4)),
     "Coarse, circular blur": lambda: Coarse(Blur(_kernel(1, 2, 3, 2), (2, 4, 6), padding="circular"), 2),

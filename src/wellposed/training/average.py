@@ -41,3 +41,9 @@ class MovingAverage:
         torch._foreach_lerp_(self._mine, self._theirs, 1 - decay)
         for mine, theirs in self._buffers:
             mine.copy_(theirs)
+
+    def released(self) -> nn.Module:
+        """Return the copy, with those of its weights open to gradients that are so in the network."""
+        for mine, theirs in zip(self._mine, self._theirs, strict=True):
+            mine.requires_grad_(theirs.requires_grad)
+        return self.network

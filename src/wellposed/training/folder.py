@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from wellposed.core.errors import FormatError, TrainingError
-from wellposed.core.names import optional_import
 
 __all__ = ["check_recipe", "held"]
 
@@ -26,14 +27,13 @@ def held(folder: Path) -> Iterator[None]:
     FormatError
         If a file is there.
     """
-    filelock = optional_import("filelock", extra="train")
     if folder.exists() and not folder.is_dir():
         raise FormatError(f"a training run needs a folder, and {folder} is a file: name another.")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
+    lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
-    except filelock.Timeout:
+    except Timeout:
         raise TrainingError(
             f"another run is at work in {folder}: stop it, wait for its end, or name another folder."
         ) from None

@@ -33,7 +33,7 @@ from wellposed.training.recipe_training import build_loss
 from wellposed.training.run import Outcome, Report
 from wellposed.training.trainer import Trainer
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "join_processes", "prepare"]
 
 
 @final
@@ -157,6 +157,7 @@ def prepare(
     'finished'
     """
     base = Path(recipe.file).parent if root is None else Path(root)
+    join_processes(recipe.training)
     is_begun = resume and folder is not None and _holds_a_run(Path(folder))
     model = _network(recipe, with_start=not is_begun)
     check_folders(recipe, base)
@@ -219,9 +220,16 @@ def _source(recipe: Recipe, name: str) -> str | Path:
     return Path(recipe.file).parent / name if Path(name).suffix else name
 
 
+def join_processes(options: Options) -> Any:
+    """Join the processes that `torchrun` started, if it did, and return Accelerate's view of them."""
+    state = optional_import("accelerate", extra="train").PartialState
+    is_on_cpu = options.device == "cpu" or not torch.accelerator.is_available()
+    return state(cpu=is_on_cpu)
+
+
 def _device(options: Options) -> torch.device:
     if options.device == "auto":
-        return cast("torch.device", optional_import("accelerate", extra="train").PartialState().device)
+        return cast("torch.device", join_processes(options).device)
     return torch.device(options.device)
 
 

@@ -188,7 +188,7 @@ class Run:
             self._journal.close()
         seconds = 60 * (facts.minutes - began)
         return Outcome(
-            self._stepper.average.network,
+            self._stepper.average.released(),
             reason or "finished",
             facts.step,
             facts.images,

@@ -115,15 +115,17 @@ def evaluate(
     *,
     seed: int = 0,
     batch: int = 1,
+    margin: int = 0,
     device: torch.device | str = "cpu",
     callback: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Score a method on a task over images.
 
     Each image is fitted to the task, measured, reconstructed, and compared with the fitted image, all of it (borders
-    included) and as it is (neither image is clipped). Complex images are compared as the metrics do: PSNR by the
-    modulus of the difference, SSIM by magnitudes. The randomness of an image depends on `seed` and on its name alone
-    (the file name, or its place in the sequence): neither the other images nor their order change its scores.
+    included, unless a margin is given) and as it is (neither image is clipped). Complex images are compared as the
+    metrics do: PSNR by the modulus of the difference, SSIM by magnitudes. The randomness of an image depends on `seed`
+    and on its name alone (the file name, or its place in the sequence): neither the other images nor their order
+    change its scores.
 
     Parameters
     ----------
@@ -135,6 +137,9 @@ def evaluate(
     seed : int
     batch : int
         Recover so many images of one shape together; their seconds are shares of the batch's.
+    margin : int
+        Leave so many pixels along each border out of the scores. A valid blur measures its outermost pixels hardly or
+        not at all, and papers leave them out.
     device : torch.device or str
         Where to compute.
     callback : callable, optional
@@ -151,7 +156,8 @@ def evaluate(
     DTypeError
         If an image is neither a tensor nor a path.
     ArgumentError
-        If there is no image, or one has values outside [0, 1], or `images` is a single path, or `batch` is below 1.
+        If there is no image, or one has values outside [0, 1], or `images` is a single path, or `batch` is below 1,
+        or the margin leaves nothing.
     WellposedError
         If the task or the method cannot handle an image; the sentence names the image, or the images of its batch.
 
@@ -173,7 +179,7 @@ def evaluate(
         )
     rows: dict[int, Score] = {}
     used: dict[str, None] = {}
-    for group in in_batches(_measured(task, images, seed, device), batch):
+    for group in in_batches(_measured(task, images, seed, margin, device), batch):
         with named(*(image.name for _, image in group)):
             for (index, _), trial in zip(group, _trials([image for _, image in group], method), strict=True):
                 rows[index] = trial.score
@@ -234,7 +240,7 @@ def named(*names: str) -> Iterator[None]:
 
 
 def _measured(
-    task: Task, images: Iterable[Tensor | str | Path], seed: int, device: torch.device | str
+    task: Task, images: Iterable[Tensor | str | Path], seed: int, margin: int, device: torch.device | str
 ) -> Iterator[tuple[int, Measured]]:
     for index, image in enumerate(images):
         if isinstance(image, (str, Path)):
@@ -243,7 +249,7 @@ def _measured(
             check_tensor("evaluate", f"image {index}", image)
             name, x = str(index), image
         with named(name):
-            measured = measure(task, x.to(device), name=name, seed=seed)
+            measured = measure(task, x.to(device), name=name, seed=seed, margin=margin)
         yield index, measured
 
 

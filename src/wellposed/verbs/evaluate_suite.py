@@ -25,6 +25,8 @@ from wellposed.verbs.suites import SUITES, Case, Suite
 
 __all__ = ["evaluate_suite"]
 
+_CONDITIONS = ("library", "weights", "margin")
+
 
 def evaluate_suite(
     suite: str | Suite,
@@ -153,8 +155,10 @@ class _Job:
             yield cell
 
     def _still_valid(self, known: Cell | None) -> Cell:
-        fresh = Cell(self.case.task, self.case.data, self.method, weights=_weights(self.method))
-        if known is None or (known.library, known.weights) != (fresh.library, fresh.weights):
+        fresh = Cell(
+            self.case.task, self.case.data, self.method, weights=_weights(self.method), margin=self.case.margin
+        )
+        if known is None or any(getattr(known, name) != getattr(fresh, name) for name in _CONDITIONS):
             return fresh
         here = {path.name: path.stat().st_size for path in self.pictures}
         rows = tuple(row for row in known.rows if here.get(row.image, row.size) == row.size)
@@ -165,7 +169,7 @@ class _Job:
         for index, path in enumerate(paths):
             with named(path.name):
                 x = read_image(path).to(self.device) * scale
-                yield index, measure(task, x, name=path.name, seed=self.seed)
+                yield index, measure(task, x, name=path.name, seed=self.seed, margin=self.case.margin)
 
 
 def _weights(method: str) -> tuple[WeightsUsed, ...]:

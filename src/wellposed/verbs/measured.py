@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, ShapeError, SolverError
 from wellposed.core.rng import streams
 from wellposed.data import Task
@@ -28,12 +29,13 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """An image fitted to a task, shape (1, C, H, W), and what was measured of it."""
+    """An image fitted to a task, shape (1, C, H, W), what was measured of it, and the border that does not count."""
 
     name: str
     x: Tensor
     y: Tensor
     physics: Physics
+    margin: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,22 +49,27 @@ class Recovery:
     method: str
 
 
-def measure(task: Task, x: Tensor, *, name: str, seed: int) -> Measured:
+def measure(task: Task, x: Tensor, *, name: str, seed: int, margin: int = 0) -> Measured:
     """Measure one image; the randomness depends on the seed and on the name alone.
+
+    With a margin, so many pixels along each border will be left out of the scores.
 
     Raises
     ------
     ShapeError
         If `x` is not a single image.
     ArgumentError
-        If it has values outside [0, 1], the range that the scores assume.
+        If it has values outside [0, 1], the range that the scores assume, or the margin leaves nothing of it.
     """
+    check_whole("a trial", "the margin", margin, least=0)
     if x.ndim != 4 or x.shape[0] != 1:
         raise ShapeError(f"a trial expects one image of shape (1, C, H, W), got {tuple(x.shape)}: split the batch.")
     x = task.fit(x)
     _check_range(x)
+    if 2 * margin >= min(x.shape[-2:]):
+        raise ArgumentError(f"a margin of {margin} leaves nothing of an image of shape {tuple(x.shape)}.")
     y, physics = task.sample(x, generator=streams(torch.Generator().manual_seed(seed), name)[name])
-    return Measured(name, x, y, physics)
+    return Measured(name, x, y, physics, margin)
 
 
 def recover(images: Sequence[Measured], method: str | Reconstructor) -> list[Recovery]:
@@ -82,14 +89,7 @@ def recover(images: Sequence[Measured], method: str | Reconstructor) -> list[Rec
     seconds = (time.perf_counter() - start) / len(images)
     label = name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
     return [
-        Recovery(
-            one,
-            float(psnr(one, image.x, data_range=DATA_RANGE)),
-            float(ssim(one, image.x, data_range=DATA_RANGE)),
-            seconds,
-            label,
-        )
-        for one, image in zip(x_hat.split(1), images, strict=True)
+        Recovery(one, *_quality(one, image), seconds, label) for one, image in zip(x_hat.split(1), images, strict=True)
     ]
 
 
@@ -122,6 +122,16 @@ def _joined(images: Sequence[Measured]) -> tuple[Tensor, Physics] | None:
             return None
         own[name] = torch.cat(values) if value.ndim else torch.stack(values)
     return torch.cat([image.y for image in images]), first.with_params(**own)
+
+
+def _quality(x_hat: Tensor, image: Measured) -> tuple[float, float]:
+    """Return PSNR and SSIM within the margin."""
+    if image.margin and x_hat.shape == image.x.shape:
+        inner = (..., slice(image.margin, -image.margin), slice(image.margin, -image.margin))
+        pair = x_hat[inner].contiguous(), image.x[inner].contiguous()
+    else:
+        pair = x_hat, image.x
+    return float(psnr(*pair, data_range=DATA_RANGE)), float(ssim(*pair, data_range=DATA_RANGE))
 
 
 def _check_range(x: Tensor) -> None:

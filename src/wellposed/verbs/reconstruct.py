@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from wellposed.core.errors import ArgumentError, UnsupportedError
+from wellposed.core.arguments import check_finite
+from wellposed.core.errors import UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, tree_leaves
@@ -140,10 +141,7 @@ def reconstruct(
         check_method(method)
     for leaf in tree_leaves(y):
         check_tensor("reconstruct", "measurements", leaf)
-        if not bool(torch.isfinite(leaf).all()):
-            raise ArgumentError(
-                "the measurements hold NaN or infinity: give those entries a value, and a mask that leaves them out."
-            )
+        check_finite("the measurements", leaf)
     if callable(method):
         return method(y, physics)
     physics = as_physics(physics, y)

@@ -65,6 +65,8 @@ class Cell:
     weights : tuple of WeightsUsed
     machine : str
         Where it ran, for the seconds.
+    margin : int
+        How many pixels along each border the scores leave out.
     library : str
         The version of wellposed.
     """
@@ -76,6 +78,7 @@ class Cell:
     reason: str | None = None
     weights: tuple[WeightsUsed, ...] = ()
     machine: str = ""
+    margin: int = 0
     library: str = field(default_factory=lambda: version("wellposed"))
 
     @property

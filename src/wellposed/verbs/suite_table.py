@@ -86,6 +86,12 @@ def _notes(report: SuiteReport, suite: Suite, cases: Sequence[Case], methods: Se
             if cell is not None and cell.reason is not None:
                 why.setdefault((method, cell.reason), []).append(case.task)
     lines = [f"- {method} has no score on {', '.join(tasks)}: {reason}" for (method, reason), tasks in why.items()]
+    margins: dict[int, list[str]] = {}
+    for case in cases:
+        margins.setdefault(case.margin, []).append(case.task)
+    for margin, tasks in margins.items():
+        if margin:
+            lines.append(f"- {', '.join(tasks)}: without the {margin} pixels along each border.")
     for name in dict.fromkeys(case.data for case in cases):
         title = suite.dataset(name).title
         lines += [f"- {name}: {title}."] if title else []

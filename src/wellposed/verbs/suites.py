@@ -55,11 +55,20 @@ class Published:
 
 @dataclass(frozen=True)
 class Case:
-    """A task on a data set, and what is published about it."""
+    """A task on a data set, and what is published about it.
+
+    Parameters
+    ----------
+    task, data : str
+    published : tuple of Published
+    margin : int
+        How many pixels along each border the scores leave out.
+    """
 
     task: str
     data: str
     published: tuple[Published, ...] = ()
+    margin: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,10 @@ class Suite:
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
 
-def suite_of_folder(task: str, folder: Path) -> Suite:
+def suite_of_folder(task: str, folder: Path, *, margin: int = 0) -> Suite:
     """Return the suite of all methods on one task over one folder; its root is the folder that holds that folder."""
     dataset = Dataset(folder.resolve().name, "", folder.resolve().name)
-    return Suite(task, "", (Case(task, dataset.name),), tuple(METHODS), (dataset,))
+    return Suite(task, "", (Case(task, dataset.name, margin=margin),), tuple(METHODS), (dataset,))
 
 
 DATASETS: dict[str, Dataset] = {
@@ -149,6 +158,11 @@ def _published(task: str) -> tuple[Published, ...]:
     return tuple(figures)
 
 
+def _margin(task: str) -> int:
+    """Return what a valid blur of 31 x 31 pixels does not measure in full, along each border."""
+    return 15 if task in _BLUR_TASKS else 0
+
+
 _PHOTOGRAPHS = (
     *_BLUR_TASKS,
     "sr4-clean",
@@ -173,7 +187,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "papers",
             "restoration, CT and MRI, as in the tables of the RAM paper",
-            tuple(Case(task, data, _published(task)) for task, data in _CASES if task in TASKS),
+            tuple(Case(task, data, _published(task), _margin(task)) for task, data in _CASES if task in TASKS),
             ("adjoint", "pinv", "tv", "dpir", "ram"),
             tuple(DATASETS.values()),
         ),

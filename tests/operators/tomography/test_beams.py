@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 
+from tests.support.forward_mode import uses_forward_mode
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.data import (
     Ellipse,
@@ -140,6 +141,7 @@ def test_the_number_of_threads_changes_nothing():
         torch.set_num_threads(threads)
 
 
+@uses_forward_mode
 def test_geometry_is_calibrated_by_gradients():
     """Shifted detector and a wrong first angle are found again from the sinogram alone, to a hundredth."""
     x = draw_ellipses(BODIES, (48, 48)).double()

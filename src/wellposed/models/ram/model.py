@@ -63,9 +63,10 @@ class RAM(Trunk):
 
     The network was made for operators of norm one. Any other is divided by its norm, and so are the measurements and
     the noise levels; the image comes back in its own unit. The norm is computed once per operator, and told to the
-    logger "wellposed" at level INFO. An operator within 1 % of that norm is taken as it is; so is `Downsample`, as in
-    the published implementation, whose filters sum to one. A tuple of measurements, such as a small colour image and a
-    large grey one, is one vector to all this, and the network sees the largest of the noise levels of its parts.
+    logger "wellposed" at level INFO. An operator within 1 % of that norm is taken as it is; so are those that take
+    means, `Downsample` and `SpectralResponse`, as in the published implementation, and stacks of all these. A tuple of
+    measurements, such as a small colour image and a large grey one, has one brightness and one noise level, the largest
+    of its parts.
 
     Parameters
     ----------

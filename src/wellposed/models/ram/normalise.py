@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from wellposed.core.tree import Tree, tree_leaves
-from wellposed.operators import Compose, Downsample, LinearOperator, Scaled
+from wellposed.operators import Compose, Downsample, LinearOperator, Scaled, SpectralResponse, Stack
 from wellposed.operators._foreign import ForeignOperator
 
 __all__ = ["divided", "unit_factor"]
@@ -23,8 +23,10 @@ _ROUNDING = 4
 def unit_factor(operator: LinearOperator, y: Tree) -> Tensor:
     r"""Return the number c such that :math:`A / c` has the norm that the network knows.
 
-    That norm is one; for a downsampling by f it is 1 / f, as its filter has sum one. An operator that is as close as
-    1 %, or that measures nothing, is left as it is. Scalar factors (`3 * A`) go into c before the rest is looked at.
+    That norm is one, but for operators that take means: a downsampling by f, whose filter has sum one, has norm 1 / f,
+    and mixing three colours evenly has norm :math:`1 / \sqrt 3`. In a stack, c is that of the part for which it is
+    largest. An operator that is as close as 1 %, or that measures nothing, is left as it is. Scalar factors (`3 * A`)
+    go into c before the rest is looked at.
 
     Parameters
     ----------
@@ -38,13 +40,12 @@ def unit_factor(operator: LinearOperator, y: Tree) -> Tensor:
         Complex if a scalar factor of the operator is.
     """
     scale, inner = _split(operator)
-    norm, expected = inner.norm(), _expected_norm(inner)
-    fits = ((norm - 1).abs() <= _TOLERANCE) | ((norm / expected - 1).abs() <= _TOLERANCE) | (norm == 0)
-    if bool(fits.all()):
+    excess = _excess(inner)
+    if bool((excess == 1).all()):
         return scale
-    logger.info("RAM divides %s, whose norm is %s, by its norm.", type(inner).__name__, norm)
+    logger.info("RAM divides %s by %s, so that its norm is what the network knows.", type(inner).__name__, excess)
     like = tree_leaves(y)[0]
-    return scale * torch.where(fits, 1, norm / expected).to(like.device, like.dtype.to_real())
+    return scale * excess.to(like.device, like.dtype.to_real())
 
 
 def divided(operator: LinearOperator, factor: Tensor) -> LinearOperator:
@@ -65,10 +66,22 @@ def _split(operator: LinearOperator) -> tuple[Tensor, LinearOperator]:
     return scale, operator
 
 
-def _expected_norm(operator: LinearOperator) -> float:
-    """Return one, or 1 / f where measurements are images on a grid f times coarser."""
+def _excess(operator: LinearOperator) -> Tensor:
+    """Return how many times too large the norm is for each image, shape (1,) or (B,); 1 where it will do."""
+    if isinstance(operator, Stack):
+        parts = [_excess(cast("LinearOperator", part)) for part in operator.operators]
+        return torch.stack(torch.broadcast_tensors(*parts)).amax(0)
+    norm, expected = operator.norm(), _expected_norm(operator)
+    fits = ((norm - 1).abs() <= _TOLERANCE) | ((norm / expected - 1).abs() <= _TOLERANCE) | (norm == 0)
+    return torch.where(fits, 1, norm / expected)
+
+
+def _expected_norm(operator: LinearOperator) -> Tensor | float:
+    """Return one, or the norm of a mean: 1 / f on a grid f times coarser; for a response, that with rows of sum one."""
     if isinstance(operator, Downsample):
         return 1 / operator.factor
+    if isinstance(operator, SpectralResponse):
+        return operator.norm() / operator.response.detach().abs().sum(2).amax(1)
     if isinstance(operator, Scaled):
         return _expected_norm(operator.operator)
     if isinstance(operator, Compose):

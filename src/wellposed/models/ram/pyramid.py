@@ -16,7 +16,7 @@ __all__ = ["build_pyramid"]
 _FILTER = "sinc"
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def build_pyramid(operator: LinearOperator, backprojection: Tensor, factors: Sequence[int]) -> list[Conditioning]:
     r"""Condition each scale on the operator :math:`A_s = A U_s` of its coarser grid.
 

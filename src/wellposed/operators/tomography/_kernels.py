@@ -132,3 +132,135 @@ def smear(sinograms, cosines, sines, firsts, images, pitch, divergence, begin, e
                         right_share = real(position - left)
                         value = view[0] if bins == 1 else view[left] + right_share * (view[left + 1] - view[left])
                         images[n, i, j] += real(near * near) * value
+
+
+@_compiled
+def _seen_rows(base, first, step, climb, count, size):
+    """Return the range of detector rows whose rays lie between the first and the last slice, margins included."""
+    low = max(0, int(np.ceil((-base / climb - first) / step)))
+    while low < count and base + (first + step * low) * climb < 0:
+        low += 1
+    high = min(count, int(np.floor(((size + 1 - base) / climb - first) / step)) + 1)
+    while high > low and base + (first + step * (high - 1)) * climb >= size + 1:
+        high -= 1
+    return low, high
+
+
+@_compiled
+def project_cone(
+    rows, columns, starts, slopes, along_rows, cosines, sines, base, first, step, divergence, rise, sinogram, begin, end
+):
+    """Write the views [begin, end) of a cone beam: sinogram (A, bins, R), volumes with a margin along all axes.
+
+    Detector row r is at the height first + step r, in slices, and slice z at the index `base` + z; `rise` is how many
+    pixels a slice is thick.
+    """
+    real = rows.dtype.type
+    height, width, slices = len(rows), len(columns), rows.shape[2]
+    count = sinogram.shape[2]
+    column, total = np.empty(slices, rows.dtype), np.empty(count, rows.dtype)
+    for a in range(begin, end):
+        for d in range(starts.shape[1]):
+            total[:] = 0
+            start, slope, is_row = starts[a, d], slopes[a, d], along_rows[a, d]
+            buffer = rows if is_row else columns
+            for k in range(len(buffer)):
+                place = start + slope * real(k)
+                if not (0 <= place < buffer.shape[1] - 2):
+                    continue
+                i = np.int32(place)
+                right_share = place - real(i)
+                left_share = real(1) - right_share
+                left, right = buffer[k, i], buffer[k, i + 1]
+                for z in range(slices):
+                    column[z] = left_share * left[z] + right_share * right[z]
+                x = (place - 1 if is_row else k) - (width - 1) / 2
+                y = (height - 1) / 2 - (k if is_row else place - 1)
+                climb = 1 + divergence * (y * cosines[a] - x * sines[a])
+                low, high = _seen_rows(base, first, step, climb, count, slices - 3)
+                level, level_step = real(base + first * climb), real(step * climb)
+                for r in range(low, high):
+                    at = level + level_step * real(r)
+                    z = np.int32(at)
+                    share = at - real(z)
+                    below = column[np.uint32(z)]
+                    total[r] += below + share * (column[np.uint32(z) + np.uint32(1)] - below)
+            toward = slope * sines[a] + cosines[a] if is_row else sines[a] + slope * cosines[a]
+            for r in range(count):
+                up = (first + step * r) * rise * divergence * toward
+                sinogram[a, d, r] = total[r] * np.sqrt(1 + slope * slope + up * up)
+
+
+@_compiled
+def backproject_cone(
+    rows, columns, starts, slopes, along_rows, cosines, sines, base, first, step, divergence, rise, sinogram, part, parts
+):
+    """Add to a band of both buffers the exact transpose of `project_cone`."""
+    real = rows.dtype.type
+    height, width, slices = len(rows), len(columns), rows.shape[2]
+    count = sinogram.shape[2]
+    column, view = np.empty(slices, rows.dtype), np.empty(count, rows.dtype)
+    for a in range(len(starts)):
+        for d in range(starts.shape[1]):
+            start, slope, is_row = starts[a, d], slopes[a, d], along_rows[a, d]
+            buffer = rows if is_row else columns
+            toward = slope * sines[a] + cosines[a] if is_row else sines[a] + slope * cosines[a]
+            for r in range(count):
+                up = (first + step * r) * rise * divergence * toward
+                view[r] = sinogram[a, d, r] * np.sqrt(1 + slope * slope + up * up)
+            for k in range(part * len(buffer) // parts, (part + 1) * len(buffer) // parts):
+                place = start + slope * real(k)
+                if not (0 <= place < buffer.shape[1] - 2):
+                    continue
+                x = (place - 1 if is_row else k) - (width - 1) / 2
+                y = (height - 1) / 2 - (k if is_row else place - 1)
+                climb = 1 + divergence * (y * cosines[a] - x * sines[a])
+                low, high = _seen_rows(base, first, step, climb, count, slices - 3)
+                level, level_step = real(base + first * climb), real(step * climb)
+                column[:] = 0
+                for r in range(low, high):
+                    at = level + level_step * real(r)
+                    z = np.int32(at)
+                    share = at - real(z)
+                    column[np.uint32(z)] += (real(1) - share) * view[r]
+                    column[np.uint32(z) + np.uint32(1)] += share * view[r]
+                i = np.int32(place)
+                right_share = place - real(i)
+                left_share = real(1) - right_share
+                left, right = buffer[k, i], buffer[k, i + 1]
+                for z in range(slices):
+                    left[z] += left_share * column[z]
+                    right[z] += right_share * column[z]
+
+
+@_compiled
+def smear_cone(views, cosines, sines, firsts, pitch, low, row_pitch, divergence, thickness, volumes, begin, end):
+    """Add to the rows [begin, end) of volumes (N, H, W, D) the views (N, A, bins, R) at the ray through each voxel."""
+    count, height, width, depth = volumes.shape
+    bins, rows = views.shape[2], views.shape[3]
+    real = volumes.dtype.type
+    for n in range(count):
+        for i in range(begin, end):
+            y = (height - 1) / 2 - i
+            for a in range(len(cosines)):
+                for j in range(width):
+                    x = j - (width - 1) / 2
+                    near = 1 / (1 - divergence * (x * sines[a] - y * cosines[a]))
+                    position = ((x * cosines[a] + y * sines[a]) * near - firsts[a]) / pitch
+                    if not (0 <= position <= bins - 1):
+                        continue
+                    d = min(np.int32(position), max(bins - 2, 0))
+                    share = real(position - d)
+                    left, right = views[n, a, d], views[n, a, min(d + 1, bins - 1)]
+                    level = (-(depth - 1) / 2 * thickness * near - low) / row_pitch
+                    level_step = thickness * near / row_pitch
+                    weight = real(near * near)
+                    for z in range(depth):
+                        at = level + level_step * z
+                        if 0 <= at <= rows - 1:
+                            r = min(np.int32(at), max(rows - 2, 0))
+                            up = real(at - r)
+                            s = min(r + 1, rows - 1)
+                            below = left[r] + share * (right[r] - left[r])
+                            above = left[s] + share * (right[s] - left[s])
+                            volumes[n, i, j, z] += weight * (below + up * (above - below))
