@@ -16,7 +16,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = version("wellposed")
 
 if TYPE_CHECKING:
-    from wellposed import core, data, losses, metrics, models, noise, operators, optim, solvers, training, verbs
+    from wellposed import (
+        core,
+        data,
+        losses,
+        metrics,
+        models,
+        noise,
+        operators,
+        optim,
+        solvers,
+        training,
+        transforms,
+        verbs,
+    )
     from wellposed.core.errors import ShapeError, SolverError, WellposedError
     from wellposed.data.measurements import load_measurements, save_measurements
     from wellposed.physics import Physics
@@ -42,6 +55,7 @@ __all__ = [
     "save_measurements",
     "solvers",
     "training",
+    "transforms",
     "verbs",
 ]
 

@@ -101,14 +101,14 @@ def test_memory_of_a_pass():
 
 NETWORKS = {
     "RAM": (lambda: RAM("small"), lambda model, x: model.denoise(x, sigma=0.05)),
-    "DRUNet": (lambda: DRUNet(3, widths=(16, 32)), lambda model, x: model(x, 0.05)),
+    "DRUNet": (lambda: DRUNet(3, widths=(32, 64, 128, 256)), lambda model, x: model(x, 0.05)),
     "DenoiserTiny": (lambda: DenoiserTiny(3), lambda model, x: model(x, 0.05)),
 }
 
 
 @pytest.mark.parametrize(("make", "denoise"), NETWORKS.values(), ids=NETWORKS)
 def test_half_precision_is_as_near_as_rounding(make, denoise):
-    """Within a few roundings of 2^-9 on a smooth picture with an edge: a tenth of a decibel at about 35."""
+    """Some 25 convolutions in a row, whose roundings of 2^-9 add up like a random walk; before any training."""
     torch.manual_seed(0)
     model = make().eval()
     ramp = torch.linspace(0, 1, 64)
@@ -118,4 +118,4 @@ def test_half_precision_is_as_near_as_rounding(make, denoise):
         full = denoise(model, x)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half = denoise(model, x)
-    assert 0 < float((half.float() - full).norm() / full.norm()) < 3.5 * 2**-9
+    assert 0 < float((half.float() - full).norm() / full.norm()) < 25**0.5 * 2**-9

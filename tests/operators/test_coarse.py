@@ -296,7 +296,13 @@ def test_a_named_filter_has_the_precision_of_the_operator():
 @pytest.mark.parametrize(
     ("operator", "factor", "taps", "error", "match"),
     [
-        (Identity((1, 8, 8)), 1, "sinc", ArgumentError, "^Coarse expects factor to be a whole number of at least 2, got 1"),
+        (
+            Identity((1, 8, 8)),
+            1,
+            "sinc",
+            ArgumentError,
+            "^Coarse expects factor to be a whole number of at least 2, got 1",
+        ),
         (Identity((1, 8, 9)), 2, "sinc", ShapeError, "^Coarse by 2 .* multiples of 2, got Identity on .*: set its"),
         (Identity(), 2, "sinc", ShapeError, r"^Coarse by 2 .* \(None, None, None\)"),
         (Mask(torch.ones(1, 1, 4, 4, 4)), 2, "sinc", ShapeError, r"^Coarse by 2 expects .* images \(C, H, W\)"),

@@ -37,7 +37,7 @@ def evaluate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="auto (the default), adjoint, pinv, fbp, tv, dpir, ram, or all. Of a suite: all of its methods, or one."
+            help="auto (the default), adjoint, pinv, fbp, tv, dpir, ram, or all. Of a suite: all its methods, or one."
         ),
     ] = None,
     json: Annotated[

@@ -33,9 +33,7 @@ def is_recorded(tensor: Tensor) -> bool:
     The compiler, which sees to that by itself, is told that one does.
     """
     return (
-        tensor.requires_grad
-        or torch.compiler.is_compiling()
-        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        tensor.requires_grad or torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
 

@@ -128,8 +128,10 @@ class Parametrised(nn.Module):
         KeywordError
             If a name is not a parameter of this object or of its parts.
         """
+        if not params:
+            return self
         check_keywords(type(self).__name__, params, self.params)
-        return self._rebuilt(params) if params else self
+        return self._rebuilt(params)
 
     def _rebuilt(self, params: dict[str, Tensor | float]) -> Self:
         arguments = self.constructor_arguments()

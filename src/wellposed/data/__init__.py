@@ -1,6 +1,7 @@
 """Data: images and measurements in files, random kernels and masks, the named tasks."""
 
 from wellposed.data.angles import degrees, golden_angles, limited_angles, uniform_angles
+from wellposed.data.beam_picture import draw_beam
 from wellposed.data.ct_tasks import FixedLogPoisson, RelativeGaussian, parallel_views
 from wellposed.data.dicom import DicomImage, read_dicom, write_dicom
 from wellposed.data.hounsfield import (
@@ -82,6 +83,7 @@ __all__ = [
     "crops_per_second",
     "degrees",
     "demo_photograph",
+    "draw_beam",
     "draw_ellipses",
     "gaussian_kernel",
     "get_task",

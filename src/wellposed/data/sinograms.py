@@ -15,12 +15,17 @@ from wellposed.core.names import check_keywords, check_name, optional_import
 from wellposed.data.angles import degrees, uniform_angles
 from wellposed.data.images import read_image
 from wellposed.noise import Gaussian, LogPoisson, NoiseModel, NoNoise
-from wellposed.operators import FanBeam2D, ParallelBeam2D
+from wellposed.operators import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
 from wellposed.physics import Physics
 
 __all__ = ["BEAMS", "read_sinogram"]
 
-BEAMS: dict[str, Any] = {"parallel": ParallelBeam2D, "fan": FanBeam2D}
+BEAMS: dict[str, Any] = {
+    "parallel": ParallelBeam2D,
+    "fan": FanBeam2D,
+    "parallel-3d": ParallelBeam3D,
+    "cone": ConeBeam3D,
+}
 """What a geometry file may call its `beam`."""
 
 _HDF5 = (".h5", ".hdf5")
@@ -31,15 +36,15 @@ def read_sinogram(path: str | Path, geometry: str | Path, *, key: str | None = N
     """Read a sinogram and its geometry.
 
     The geometry is a JSON object: `beam`, one of `BEAMS`; `angles`, a list or ``{"n": 360, "span": 360, "start": 0}``,
-    and their `angle_unit`, "degrees" or "radians"; `image_shape`, [H, W]; whatever else the beam's constructor takes;
-    and if known the `noise`, ``{"sigma": 0.01}`` or ``{"photons": 1e5, "attenuation": 1}``. The number of detector
-    elements is that of the sinogram.
+    and their `angle_unit`, "degrees" or "radians"; `image_shape`, [H, W] or [D, H, W]; whatever else the beam's
+    constructor takes; and if known the `noise`, ``{"sigma": 0.01}`` or ``{"photons": 1e5, "attenuation": 1}``. The
+    number of detector elements is that of the sinogram.
 
     Parameters
     ----------
     path : str or Path
-        npy, npz, TIFF or HDF5: floats, (angles, detector), after the logarithm. `file.npz:key` names one of several
-        arrays.
+        npy, npz, TIFF or HDF5: floats, (angles, detector) or (angles, rows, columns), after the logarithm.
+        `file.npz:key` names one of several arrays.
     geometry : str or Path
     key : str, optional
         Which array of a file that holds several.
@@ -82,17 +87,17 @@ def read_sinogram(path: str | Path, geometry: str | Path, *, key: str | None = N
         raise ArgumentError(f"{geometry} needs an image_shape such as [256, 256], got {size!r}.")
     y = _values(Path(path), key)
     if y.ndim != 2 + len(size) or y.shape[:2] != (1, 1):
-        raise ShapeError(
-            f"{path} holds an array of shape {tuple(y.shape[1:])}: one sinogram (angles, detector) is read."
-        )
+        axes = "(angles, detector)" if len(size) == 2 else "(angles, rows, columns)"
+        raise ShapeError(f"{path} holds an array of shape {tuple(y.shape[1:])}: one sinogram {axes} is read.")
     if y.shape[2] != len(angles):
         turned = ", so it seems to lie on its side: transpose it" if y.shape[-1] == len(angles) else ""
         raise ShapeError(
             f"{path} has {y.shape[2]} views of {y.shape[-1]} elements, and {geometry} has {len(angles)} angles{turned}."
         )
-    check_keywords(f"the geometry {geometry}", entries, set(kind.constructor_names()) - {"angles", "n_detectors"})
+    counts = dict(zip(("n_detectors", "n_rows"), reversed(y.shape[3:]), strict=False))
+    check_keywords(f"the geometry {geometry}", entries, set(kind.constructor_names()) - {"angles", *counts})
     try:
-        operator = kind(angles=angles, image_shape=(1, *size), n_detectors=y.shape[-1], **entries)
+        operator = kind(angles=angles, image_shape=(1, *size), **counts, **entries)
     except TypeError as error:
         raise ArgumentError(f"{geometry} does not describe a {kind.__name__}: {error}.") from error
     return y, Physics(operator, noise)

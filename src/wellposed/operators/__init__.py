@@ -15,7 +15,7 @@ from wellposed.operators.mask import Mask
 from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
-from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
+from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
 
 __all__ = [
     "Adjoint",
@@ -24,6 +24,7 @@ __all__ = [
     "CartesianMRI",
     "Coarse",
     "Compose",
+    "ConeBeam3D",
     "Crop",
     "Downsample",
     "FanBeam2D",
@@ -35,6 +36,7 @@ __all__ = [
     "Mask",
     "Operator",
     "ParallelBeam2D",
+    "ParallelBeam3D",
     "PerSlice",
     "Scaled",
     "SequentialMRI",

@@ -122,8 +122,21 @@ class Blur(LinearOperator):
         return filter_circular(x, self._spectrum().abs().square())
 
     def _norm(self) -> Tensor:
-        if self.padding != "circular":
-            return super()._norm()
+        return self.peak_response() if self.padding == "circular" else super()._norm()
+
+    def peak_response(self) -> Tensor:
+        """Return the largest modulus of the kernel's transfer function, one per image: shape (1,), or (B,).
+
+        It is the norm where images are periodic, and what the norm tends to for large images whatever their borders.
+        One FFT gives it.
+
+        Examples
+        --------
+        >>> import torch
+        >>> A = Blur(torch.full((1, 1, 3, 3), 0.2), (1, 16, 16), padding="valid")
+        >>> round(A.peak_response().item(), 3), bool(A.norm() < A.peak_response())
+        (1.8, True)
+        """
         return self._spectrum().abs().flatten(1).amax(1)
 
     def _pinv(self, y: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from wellposed.operators.mask import Mask
 from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
-from wellposed.operators.tomography import FanBeam2D, ParallelBeam2D
+from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
 
 __all__ = ["EXAMPLES"]
 
@@ -103,6 +103,8 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
         _angles(3, 2) - 1, (2, 2, 3), 5, 1.3, torch.tensor([0.1, -0.2, 0.3]), pixel_size=0.9
     ),
     "FanBeam2D": lambda: FanBeam2D(_angles(3), (1, 3, 4), 4.1, 3.3, 16, 1.1, 0.13),
+    "ParallelBeam3D": lambda: ParallelBeam3D(_angles(2), (2, 3, 3, 2), 6, 4, row_pitch=0.8, detector_offset=0.13),
+    "ConeBeam3D": lambda: ConeBeam3D(_angles(2), (1, 2, 2, 3), 4.1, 3.3, 12, 3, row_offset=0.2, detector_offset=0.13),
     "FromFunctions": lambda: FromFunctions(_reverse, _reverse, (1, 4, 3), (1, 4, 3)),
     "SpectralResponse": lambda: SpectralResponse(_random(1, 2, 3) - 1, (3, 4, 5)),
     "SpectralResponse, per image": lambda: SpectralResponse(_random(3, 4, 2) - 1, (2, 3, 4)),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.tree import Tree, tree_leaves
-from wellposed.operators import Compose, Downsample, LinearOperator, Scaled, SpectralResponse, Stack
+from wellposed.operators import Blur, Compose, Downsample, LinearOperator, Scaled, SpectralResponse, Stack
 from wellposed.operators._foreign import ForeignOperator
 
 __all__ = ["divided", "unit_factor"]
@@ -25,7 +25,8 @@ def unit_factor(operator: LinearOperator, y: Tree) -> Tensor:
 
     That norm is one, but for operators that take means: a downsampling by f, whose filter has sum one, has norm 1 / f,
     and mixing three colours evenly has norm :math:`1 / \sqrt 3`. In a stack, c is that of the part for which it is
-    largest. An operator that is as close as 1 %, or that measures nothing, is left as it is. Scalar factors (`3 * A`)
+    largest. A blur has the norm that it tends to for large images, the peak of its transfer function. An operator that
+    is as close as 1 %, or that measures nothing, is left as it is. Scalar factors (`3 * A`)
     go into c before the rest is looked at.
 
     Parameters
@@ -71,9 +72,14 @@ def _excess(operator: LinearOperator) -> Tensor:
     if isinstance(operator, Stack):
         parts = [_excess(cast("LinearOperator", part)) for part in operator.operators]
         return torch.stack(torch.broadcast_tensors(*parts)).amax(0)
-    norm, expected = operator.norm(), _expected_norm(operator)
+    norm, expected = _norm(operator), _expected_norm(operator)
     fits = ((norm - 1).abs() <= _TOLERANCE) | ((norm / expected - 1).abs() <= _TOLERANCE) | (norm == 0)
     return torch.where(fits, 1, norm / expected)
+
+
+def _norm(operator: LinearOperator) -> Tensor:
+    """Return the norm; for a blur that of an image without borders, which takes no iterations."""
+    return operator.peak_response() if isinstance(operator, Blur) else operator.norm()
 
 
 def _expected_norm(operator: LinearOperator) -> Tensor | float:

@@ -1,7 +1,7 @@
 """Cone beams in plain torch, view by view, on any device: the rule that the compiled code follows too.
 
-In the plane a ray is a line of the fan; on its way it climbs from the source, so that where it crosses a row, or column,
-of all slices, it lies between two pixels of the plane and between two slices.
+In the plane a ray is a line of the fan; on its way it climbs from the source, so that where it crosses a row, or a
+column, of all slices, it lies between two pixels of the plane and between two slices.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Cone(NamedTuple):
 
 def project(x: Tensor, cone: Cone) -> Tensor:
     """Return line integrals, in pixels, (B, C, A, R, bins) of volumes (B, C, D, H, W); differentiable."""
-    batch, channels, _, height, width = x.shape
+    batch, channels = x.shape[:2]
     volumes = functional.pad(x.movedim(2, -1), (_BEFORE, _AFTER) * 3).flatten(2, 3)
     volumes = volumes.reshape(len(cone.angles), -1, *volumes.shape[2:])
     images = []
@@ -114,3 +114,49 @@ def _lengths(cone: Cone, p: int, a: int) -> Tensor:
     toward = torch.where(rows, slope * sine + cosine, sine + slope * cosine)
     rise = cone.heights * cone.thickness * cone.divergence * toward
     return (1 + slope.square() + rise.square()).sqrt()
+
+
+def smear(views: Tensor, cone: Cone, size: tuple[int, int, int], pitch: float, first: Tensor) -> Tensor:
+    """Sum, over the views (N, A, bins, R), what the ray through each voxel meets, over its distance squared.
+
+    Parameters
+    ----------
+    views : Tensor, shape (N, A, bins, R)
+    cone : Cone
+        Of one geometry.
+    size : tuple of int, (D, H, W)
+    pitch : float
+    first : Tensor, shape (A,)
+
+    Returns
+    -------
+    Tensor, shape (N, D, H, W)
+    """
+    depth, height, width = size
+    count, _, bins, rows = views.shape
+    axes = [torch.arange(length, dtype=views.dtype, device=views.device) - (length - 1) / 2 for length in size]
+    y, x = (grid.flatten() for grid in torch.meshgrid(-axes[1], axes[2], indexing="ij"))
+    z = axes[0][None]
+    spacing = cone.heights[1] - cone.heights[0] if rows > 1 else 1.0
+    volume = views.new_zeros(count, height * width, depth)
+    for a in range(views.shape[1]):
+        cosine, sine = cone.angles[0, a].cos(), cone.angles[0, a].sin()
+        near = 1 / (1 - cone.divergence * (x * sine - y * cosine))
+        position = ((x * cosine + y * sine) * near - first[a]) / pitch
+        level = (z * near[:, None] - cone.heights[0]) / spacing
+        seen = ((position >= 0) & (position <= bins - 1))[:, None] & (level >= 0) & (level <= rows - 1)
+        left, share = _between(position, bins)
+        low, up = _between(level, rows)
+        columns = views[:, a, left] * (1 - share[:, None])
+        columns = columns + views[:, a, (left + 1).clamp(max=bins - 1)] * share[:, None]
+        lookup = low.expand(count, -1, -1)
+        met = columns.gather(-1, lookup) * (1 - up) + columns.gather(-1, (lookup + 1).clamp(max=rows - 1)) * up
+        volume = volume + met * torch.where(seen, near[:, None].square(), 0)
+    return volume.unflatten(1, (height, width)).movedim(-1, 1)
+
+
+def _between(position: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the index below a position within [0, count), and the share of the next one."""
+    inside = position.clamp(0, count - 1)
+    lower = inside.floor().clamp(max=max(count - 2, 0))
+    return lower.long(), inside - lower

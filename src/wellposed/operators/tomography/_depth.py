@@ -14,7 +14,13 @@ __all__ = ["checked_rows", "heights", "interpolate", "spread"]
 
 
 def checked_rows(
-    owner: str, depth: int, slice_spacing: float | None, pixel_size: float, n_rows: int | None, row_pitch: float, scale: float
+    owner: str,
+    depth: int,
+    slice_spacing: float | None,
+    pixel_size: float,
+    n_rows: int | None,
+    row_pitch: float,
+    scale: float,
 ) -> tuple[float, int]:
     """Return the spacing of the slices, that of the pixels unless told, and the rows that see all of the volume."""
     spacing = pixel_size if slice_spacing is None else slice_spacing

@@ -181,10 +181,10 @@ def project_cone(
                 level, level_step = real(base + first * climb), real(step * climb)
                 for r in range(low, high):
                     at = level + level_step * real(r)
-                    z = np.int32(at)
-                    share = at - real(z)
-                    below = column[np.uint32(z)]
-                    total[r] += below + share * (column[np.uint32(z) + np.uint32(1)] - below)
+                    low_z = np.int32(at)
+                    share = at - real(low_z)
+                    below = column[np.uint32(low_z)]
+                    total[r] += below + share * (column[np.uint32(low_z) + np.uint32(1)] - below)
             toward = slope * sines[a] + cosines[a] if is_row else sines[a] + slope * cosines[a]
             for r in range(count):
                 up = (first + step * r) * rise * divergence * toward
@@ -193,7 +193,7 @@ def project_cone(
 
 @_compiled
 def backproject_cone(
-    rows, columns, starts, slopes, along_rows, cosines, sines, base, first, step, divergence, rise, sinogram, part, parts
+    rows, columns, starts, slopes, along_rows, cosines, sines, base, first, step, divergence, rise, sinogram, part, of
 ):
     """Add to a band of both buffers the exact transpose of `project_cone`."""
     real = rows.dtype.type
@@ -208,7 +208,7 @@ def backproject_cone(
             for r in range(count):
                 up = (first + step * r) * rise * divergence * toward
                 view[r] = sinogram[a, d, r] * np.sqrt(1 + slope * slope + up * up)
-            for k in range(part * len(buffer) // parts, (part + 1) * len(buffer) // parts):
+            for k in range(part * len(buffer) // of, (part + 1) * len(buffer) // of):
                 place = start + slope * real(k)
                 if not (0 <= place < buffer.shape[1] - 2):
                     continue
@@ -220,10 +220,10 @@ def backproject_cone(
                 column[:] = 0
                 for r in range(low, high):
                     at = level + level_step * real(r)
-                    z = np.int32(at)
-                    share = at - real(z)
-                    column[np.uint32(z)] += (real(1) - share) * view[r]
-                    column[np.uint32(z) + np.uint32(1)] += share * view[r]
+                    low_z = np.int32(at)
+                    share = at - real(low_z)
+                    column[np.uint32(low_z)] += (real(1) - share) * view[r]
+                    column[np.uint32(low_z) + np.uint32(1)] += share * view[r]
                 i = np.int32(place)
                 right_share = place - real(i)
                 left_share = real(1) - right_share
