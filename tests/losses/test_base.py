@@ -46,7 +46,7 @@ class Around(Loss):
 
     name: str
 
-    def __call__(self, *, x_hat, y, physics, model, x=None):  # noqa: ARG002
+    def __call__(self, *, x_hat, y, physics, model, x=None, generator=None):  # noqa: ARG002
         return x_hat.flatten(1).mean(1)
 
     def adapt(self, model):

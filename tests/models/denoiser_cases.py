@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.support.tensors import random_tensor
-from wellposed.models import ComplexDenoiser, Denoiser, DenoiserTiny, DnCNN, DRUNet, Equivariant, UNet
+from wellposed.models import BlindSpot, ComplexDenoiser, Denoiser, DenoiserTiny, DnCNN, DRUNet, Equivariant, UNet
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ def tiny(channels: int) -> DenoiserTiny:
 
 
 CASES = {
+    "BlindSpot": Case(lambda channels: BlindSpot(channels, width=4, levels=2), homogeneous=False),
+    "BlindSpot-bias-free": Case(lambda channels: BlindSpot(channels, width=4, levels=2, bias=False)),
     "DnCNN": Case(lambda channels: DnCNN(channels, width=6, depth=4), homogeneous=False),
     "DnCNN-bias-free": Case(lambda channels: DnCNN(channels, width=6, depth=4, bias=False)),
     "DRUNet": Case(lambda channels: DRUNet(channels, widths=(4, 6, 8), blocks=1)),

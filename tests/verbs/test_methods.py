@@ -228,3 +228,13 @@ def test_names_are_strict():
     assert check_method("auto") == "auto"
     with pytest.raises(UnknownNameError, match="did you mean 'dpir'"):
         check_method("dpri")
+
+
+def test_filtered_backprojection_is_the_operators_own():
+    x = wp.data.shepp_logan((24, 24))
+    physics = wp.Physics(wp.operators.ParallelBeam2D(wp.data.uniform_angles(20), (1, 24, 24)))
+    y = physics(x)
+    assert torch.equal(wp.reconstruct(y, physics, "fbp"), physics.operator.fbp(y))
+    y, physics = blurred()
+    with pytest.raises(UnsupportedError, match="filtered backprojection is for tomography, and Blur is something else"):
+        wp.reconstruct(y, physics, "fbp")

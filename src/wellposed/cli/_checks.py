@@ -52,7 +52,7 @@ def check_output(output: Path, *, source: Path | None = None, suffixes: tuple[st
     existing_folder(output.parent)
     if output.is_dir():
         raise FormatError(f"expected a file to write, and {output} is a folder: add a file name.")
-    if suffixes and output.suffix.lower() not in suffixes:
+    if suffixes and not output.name.lower().endswith(suffixes):
         raise FormatError(f"{output} cannot be written: end its name in {' or '.join(suffixes)}.")
     if source is not None and output.exists() and source.exists() and output.samefile(source):
         raise ArgumentError(f"the output {output} is the input: choose another name.")

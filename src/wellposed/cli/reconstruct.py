@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from wellposed.cli._screen import progress, say
 from wellposed.core.errors import ArgumentError
 
 if TYPE_CHECKING:
+    import torch
+
     from wellposed.core.tree import Tree
     from wellposed.physics import Physics
 
@@ -21,6 +23,7 @@ __all__ = ["reconstruct"]
 _FLAT = (".png", ".jpg", ".jpeg", ".bmp")
 _PICTURES = (*_FLAT, ".tif", ".tiff")
 _ARRAYS = (".npy", ".npz", ".safetensors")
+_NIFTI = (".nii", ".nii.gz")
 
 
 def reconstruct(
@@ -58,10 +61,23 @@ def reconstruct(
         raise ArgumentError(
             f"the image from {measurements} holds NaN or infinity: check the parameters of its physics."
         )
-    is_shown = x_hat.is_complex() and output.suffix.lower() in _PICTURES
-    write_image(output, x_hat.abs() if is_shown else x_hat)
+    is_shown = x_hat.is_complex() and not output.name.lower().endswith(_ARRAYS)
+    write = write_nifti if output.name.lower().endswith(_NIFTI) else write_image
+    write(output, x_hat.abs() if is_shown else x_hat)
     why = ", chosen by default" if method == "auto" else ""
     say(f"{output}: image {tuple(x_hat.shape)} by {chosen}{why}", quiet=quiet)
+
+
+def _load(path: Path, device: torch.device, *, shifted: bool) -> tuple[Any, Physics]:
+    """Return what a file of measurements holds, or a scan, whose coil maps are estimated if it has none."""
+    from wellposed.data import is_scan, load_measurements, read_scan, scan_measurements
+
+    if not is_scan(path):
+        if shifted:
+            raise ArgumentError(f"--shifted is for scans (.h5, .npz), and {path} is none.")
+        return load_measurements(path, device=device)
+    y, physics = scan_measurements(read_scan(path, shifted=shifted))
+    return y.to(device), physics.to(device)
 
 
 def _check_room(output: Path, y: Tree, physics: Physics) -> None:

@@ -2,8 +2,12 @@
 
 from wellposed.data.angles import degrees, golden_angles, limited_angles, uniform_angles
 from wellposed.data.beam_picture import draw_beam
+from wellposed.data.coil_maps import birdcage_maps
+from wellposed.data.coils import combine_coils, compress_coils, noise_covariance, root_sum_of_squares, whiten
 from wellposed.data.ct_tasks import FixedLogPoisson, RelativeGaussian, parallel_views
+from wellposed.data.density import pipe_menon_density, ramp_density, voronoi_density
 from wellposed.data.dicom import DicomImage, read_dicom, write_dicom
+from wellposed.data.espirit import calibration_size, espirit_maps
 from wellposed.data.hounsfield import (
     LUNG_WINDOW,
     attenuation_to_hounsfield,
@@ -14,8 +18,20 @@ from wellposed.data.hounsfield import (
 from wellposed.data.image_store import ImageStore, Progress, Skipped
 from wellposed.data.images import ColourMode, list_images, read_image, to_grey, write_image
 from wellposed.data.kernels import gaussian_kernel, motion_kernel
+from wellposed.data.kspace_masks import PointDensity, poisson_disc_mask, radial_mask, variable_density_mask
 from wellposed.data.masks import ColumnOrder, bernoulli_mask, cartesian_mask
 from wellposed.data.measurements import load_measurements, save_measurements
+from wellposed.data.mri_files import (
+    MRIScan,
+    is_scan,
+    read_fastmri,
+    read_ismrmrd,
+    read_nifti,
+    read_scan,
+    write_fastmri,
+    write_nifti,
+)
+from wellposed.data.mri_scans import kspace_noise, scan_measurements
 from wellposed.data.noise_families import FixedGaussian, RandomGaussian, RandomPoissonGaussian, uniform_per_image
 from wellposed.data.pair_files import PairFile, write_pairs
 from wellposed.data.pair_tensors import PairTensors
@@ -43,6 +59,15 @@ from wellposed.data.sinograms import BEAMS, read_sinogram
 from wellposed.data.task import Images, NoiseFamily, OperatorFamily, Task
 from wellposed.data.tasks import TASKS, get_task
 from wellposed.data.throughput import crops_per_second
+from wellposed.data.trajectories import (
+    SpokeOrder,
+    cones_trajectory,
+    radial_trajectory,
+    random_trajectory,
+    read_trajectory,
+    rosette_trajectory,
+    spiral_trajectory,
+)
 
 __all__ = [
     "BEAMS",
@@ -62,6 +87,7 @@ __all__ = [
     "FixedProblem",
     "ImageStore",
     "Images",
+    "MRIScan",
     "NoiseFamily",
     "OperatorFamily",
     "PairFile",
@@ -69,6 +95,7 @@ __all__ = [
     "PairSource",
     "PairTensors",
     "Photograph",
+    "PointDensity",
     "Problem",
     "Progress",
     "RandomGaussian",
@@ -76,37 +103,67 @@ __all__ = [
     "RelativeGaussian",
     "SimulatedProblem",
     "Skipped",
+    "SpokeOrder",
     "Task",
     "attenuation_to_hounsfield",
     "bernoulli_mask",
+    "birdcage_maps",
+    "calibration_size",
     "cartesian_mask",
+    "combine_coils",
+    "compress_coils",
+    "cones_trajectory",
     "crops_per_second",
     "degrees",
     "demo_photograph",
     "draw_beam",
     "draw_ellipses",
+    "espirit_maps",
     "gaussian_kernel",
     "get_task",
     "golden_angles",
     "hounsfield_to_attenuation",
     "hounsfield_to_unit",
     "integrate_ellipses",
+    "is_scan",
+    "kspace_noise",
     "limited_angles",
     "list_images",
     "load_measurements",
     "motion_kernel",
+    "noise_covariance",
     "parallel_views",
+    "pipe_menon_density",
+    "poisson_disc_mask",
+    "radial_mask",
+    "radial_trajectory",
+    "ramp_density",
     "random_phase",
+    "random_trajectory",
     "read_dicom",
+    "read_fastmri",
     "read_image",
+    "read_ismrmrd",
+    "read_nifti",
+    "read_scan",
     "read_sinogram",
+    "read_trajectory",
+    "root_sum_of_squares",
+    "rosette_trajectory",
     "save_measurements",
+    "scan_measurements",
     "shepp_logan",
+    "spiral_trajectory",
     "to_grey",
     "uniform_angles",
     "uniform_per_image",
     "unit_to_hounsfield",
+    "variable_density_mask",
+    "voronoi_density",
+    "whiten",
     "write_dicom",
+    "write_fastmri",
     "write_image",
+    "write_nifti",
     "write_pairs",
 ]

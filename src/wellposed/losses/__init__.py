@@ -1,6 +1,49 @@
 """Losses: `loss(x_hat=, y=, physics=, model=, x=None)`, one number per image; weighted, added, scheduled."""
 
 from wellposed.losses.base import Loss, Ramp, Reconstructor, Sum, Weighted
+from wellposed.losses.consistency import MeasurementConsistency
+from wellposed.losses.drawn_input import Draw, DrawingLoss, DrawnInput, adapted_for_test
+from wellposed.losses.equivariant_imaging import EquivariantImaging, MultiOperatorEquivariantImaging
+from wellposed.losses.equivariant_splitting import EquivariantSplitting
+from wellposed.losses.jacobian import JacobianNorm
+from wellposed.losses.multi_operator import MultiOperatorImaging
+from wellposed.losses.multipliers import Multipliers
+from wellposed.losses.neighbor2neighbor import Neighbor2Neighbor
+from wellposed.losses.noise2noise import Noise2Noise
+from wellposed.losses.noise2void import Noise2Self, Noise2Void
+from wellposed.losses.recorrupted import R2R
+from wellposed.losses.splitting import Splitting, ssdu
 from wellposed.losses.supervised import L1, L2, SSIM
+from wellposed.losses.sure import SURE
+from wellposed.losses.unsure import UNSURE
 
-__all__ = ["L1", "L2", "SSIM", "Loss", "Ramp", "Reconstructor", "Sum", "Weighted"]
+__all__ = [
+    "L1",
+    "L2",
+    "R2R",
+    "SSIM",
+    "SURE",
+    "UNSURE",
+    "Draw",
+    "DrawingLoss",
+    "DrawnInput",
+    "EquivariantImaging",
+    "EquivariantSplitting",
+    "JacobianNorm",
+    "Loss",
+    "MeasurementConsistency",
+    "MultiOperatorEquivariantImaging",
+    "MultiOperatorImaging",
+    "Multipliers",
+    "Neighbor2Neighbor",
+    "Noise2Noise",
+    "Noise2Self",
+    "Noise2Void",
+    "Ramp",
+    "Reconstructor",
+    "Splitting",
+    "Sum",
+    "Weighted",
+    "adapted_for_test",
+    "ssdu",
+]

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
+import torch
 from torch import Tensor, nn
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.tree import Tree
+from wellposed.losses.multipliers import Multipliers
 from wellposed.physics import Physics
 
 __all__ = ["Loss", "Ramp", "Reconstructor", "Sum", "Weighted"]
@@ -30,7 +32,14 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(
-        self, *, x_hat: Tensor, y: Tree, physics: Physics, model: Reconstructor, x: Tensor | None = None
+        self,
+        *,
+        x_hat: Tensor,
+        y: Tree,
+        physics: Physics,
+        model: Reconstructor,
+        x: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the loss of each image.
 
@@ -44,6 +53,8 @@ class Loss(ABC):
             For losses that ask it again; as `adapt` returned it.
         x : Tensor, shape (B, *image_shape), optional
             The truth; self-supervised losses never touch it.
+        generator : torch.Generator, optional
+            For losses that draw something; torch's own by default.
 
         Returns
         -------
@@ -57,6 +68,10 @@ class Loss(ABC):
     def adapt(self, model: nn.Module) -> nn.Module:
         """Return the network to train: `model` itself, or one around it that splits or corrupts the measurements."""
         return model
+
+    def multipliers(self) -> tuple[Multipliers, ...]:
+        """Return what the loss learns beside the network; mostly nothing."""
+        return ()
 
     def __add__(self, other: Loss) -> Sum:
         if not isinstance(other, Loss):
@@ -136,11 +151,18 @@ class Weighted(Loss):
             _check_weight(self.weight)
 
     def __call__(
-        self, *, x_hat: Tensor, y: Tree, physics: Physics, model: Reconstructor, x: Tensor | None = None
+        self,
+        *,
+        x_hat: Tensor,
+        y: Tree,
+        physics: Physics,
+        model: Reconstructor,
+        x: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the weighted loss of each image, shape (B,)."""
         weight = self.weight(0.0) if isinstance(self.weight, Ramp) else self.weight
-        return weight * self.loss(x_hat=x_hat, y=y, physics=physics, model=model, x=x)
+        return weight * self.loss(x_hat=x_hat, y=y, physics=physics, model=model, x=x, generator=generator)
 
     def at(self, progress: float) -> Weighted:
         """Return the loss with the weight that it has when training has come this far."""
@@ -150,6 +172,10 @@ class Weighted(Loss):
     def adapt(self, model: nn.Module) -> nn.Module:
         """Return the network as the loss wants it."""
         return self.loss.adapt(model)
+
+    def multipliers(self) -> tuple[Multipliers, ...]:
+        """Return those of the loss."""
+        return self.loss.multipliers()
 
 
 @final
@@ -174,10 +200,19 @@ class Sum(Loss):
             raise ArgumentError("Sum expects one or more losses, got none.")
 
     def __call__(
-        self, *, x_hat: Tensor, y: Tree, physics: Physics, model: Reconstructor, x: Tensor | None = None
+        self,
+        *,
+        x_hat: Tensor,
+        y: Tree,
+        physics: Physics,
+        model: Reconstructor,
+        x: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the sum of the losses of each image, shape (B,)."""
-        first, *rest = (loss(x_hat=x_hat, y=y, physics=physics, model=model, x=x) for loss in self.losses)
+        first, *rest = (
+            loss(x_hat=x_hat, y=y, physics=physics, model=model, x=x, generator=generator) for loss in self.losses
+        )
         return sum(rest, start=first)
 
     def at(self, progress: float) -> Sum:
@@ -185,10 +220,14 @@ class Sum(Loss):
         return Sum(tuple(loss.at(progress) for loss in self.losses))
 
     def adapt(self, model: nn.Module) -> nn.Module:
-        """Return the network as all losses want it, one after the other."""
+        """Return the network as all losses want it: the last one's change is nearest to the measurements."""
         for loss in self.losses:
             model = loss.adapt(model)
         return model
+
+    def multipliers(self) -> tuple[Multipliers, ...]:
+        """Return those of all losses."""
+        return tuple(multipliers for loss in self.losses for multipliers in loss.multipliers())
 
 
 def _terms(loss: Loss) -> tuple[Loss, ...]:

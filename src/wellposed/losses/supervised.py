@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
@@ -27,6 +28,7 @@ class _Supervised(Loss):
         physics: Physics,  # noqa: ARG002
         model: Reconstructor,  # noqa: ARG002
         x: Tensor | None = None,
+        generator: torch.Generator | None = None,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss of each image, shape (B,)."""
         if x is None:

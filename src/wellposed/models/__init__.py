@@ -4,6 +4,7 @@ from wellposed.models import weights
 from wellposed.models.anscombe import Anscombe
 from wellposed.models.artifact_removal import ArtifactRemoval
 from wellposed.models.base import Denoiser
+from wellposed.models.blind_spot import BlindSpot
 from wellposed.models.checkpoints import load_weights, read_weights
 from wellposed.models.complex import ComplexDenoiser
 from wellposed.models.dncnn import DnCNN
@@ -22,6 +23,7 @@ __all__ = [
     "RAM",
     "Anscombe",
     "ArtifactRemoval",
+    "BlindSpot",
     "ComplexDenoiser",
     "DRUNet",
     "Denoiser",

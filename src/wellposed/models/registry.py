@@ -4,6 +4,7 @@ from torch import nn
 
 from wellposed.models.anscombe import Anscombe
 from wellposed.models.artifact_removal import ArtifactRemoval
+from wellposed.models.blind_spot import BlindSpot
 from wellposed.models.complex import ComplexDenoiser
 from wellposed.models.dncnn import DnCNN
 from wellposed.models.drunet import DRUNet
@@ -21,6 +22,7 @@ MODELS: dict[str, type[nn.Module]] = {
     for model in (
         Anscombe,
         ArtifactRemoval,
+        BlindSpot,
         ComplexDenoiser,
         DRUNet,
         DenoiserTiny,

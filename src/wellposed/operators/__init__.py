@@ -12,12 +12,15 @@ from wellposed.operators.finite_differences import FiniteDifferences
 from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
+from wellposed.operators.non_cartesian_mri import NonCartesianMRI
+from wellposed.operators.nufft import NUFFT
 from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
 
 __all__ = [
+    "NUFFT",
     "Adjoint",
     "BayerMosaic",
     "Blur",
@@ -34,6 +37,7 @@ __all__ = [
     "Identity",
     "LinearOperator",
     "Mask",
+    "NonCartesianMRI",
     "Operator",
     "ParallelBeam2D",
     "ParallelBeam3D",

@@ -1,9 +1,11 @@
-"""The centred, orthonormal Fourier transform of MRI: the zero frequency lies in the middle of the array.
+r"""The centred, orthonormal Fourier transform of MRI: the zero frequency lies in the middle of the array.
 
 With c = N // 2 half the size,
 
-.. math:: X_k = \\frac{1}{\\sqrt N} \\sum_n x_n e^{-2 \\pi i (k - c)(n - c) / N}
-              = q_k\\, \\mathrm{FFT}(p \\odot x)_k, \\quad p_n = e^{2 \\pi i c n / N}, \\quad q_k = e^{2 \\pi i c (k - c) / N}
+.. math::
+
+    X_k = \frac{1}{\sqrt N} \sum_n x_n e^{-2 \pi i (k - c)(n - c) / N} = q_k\, \mathrm{FFT}(p \odot x)_k, \qquad
+    p_n = e^{2 \pi i c n / N}, \quad q_k = e^{2 \pi i c (k - c) / N}
 
 so two factors, which others can absorb, take the place of two shifts. For even sizes they are signs.
 """

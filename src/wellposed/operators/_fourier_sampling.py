@@ -188,5 +188,3 @@ def _check_mask(owner: str, mask: Tensor, measured: tuple[int | None, ...]) -> N
         )
     if has_values(mask) and not is_recorded(mask) and not values_hold((mask != 0).flatten(1).any(1)):
         raise ArgumentError(f"{owner} has a mask that samples nothing: every image needs an entry that is not zero.")
-
-

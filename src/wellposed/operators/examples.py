@@ -18,6 +18,8 @@ from wellposed.operators.finite_differences import FiniteDifferences
 from wellposed.operators.functions import FromFunctions
 from wellposed.operators.identity import Identity
 from wellposed.operators.mask import Mask
+from wellposed.operators.non_cartesian_mri import NonCartesianMRI
+from wellposed.operators.nufft import NUFFT
 from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
@@ -38,6 +40,11 @@ def _binary(*shape: int) -> Tensor:
 def _maps(*shape: int) -> Tensor:
     """Return fixed complex numbers away from zero."""
     return torch.polar(_random(*shape), 6 * _random(*shape).flip(-1))
+
+
+def _points(*shape: int) -> Tensor:
+    """Return fixed points in [-0.9, 0.9) radians per pixel."""
+    return 1.8 * (_random(*shape) - 1)
 
 
 def _kernel(*shape: int) -> Tensor:
@@ -87,6 +94,10 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "CartesianMRI, frames, coils": lambda: CartesianMRI(
         _binary(1, 1, 3, 1, 5), (1, 3, 4, 5), _maps(1, 2, 4, 5), dynamic=True
     ),
+    "NUFFT": lambda: NUFFT(_points(1, 7, 2), (2, 4, 5)),
+    "NUFFT, trajectory per image": lambda: NUFFT(_points(3, 6, 2), (1, 4, 3)),
+    "NonCartesianMRI, 3D": lambda: NonCartesianMRI(_points(1, 2, 3, 3), (1, 2, 3, 4)),
+    "NonCartesianMRI, coils": lambda: NonCartesianMRI(_points(1, 2, 4, 2), (1, 4, 3), _maps(1, 2, 4, 3)),
     "SequentialMRI": lambda: SequentialMRI(_binary(1, 1, 3, 4, 5), (2, 4, 5)),
     "SequentialMRI, coils": lambda: SequentialMRI(_binary(1, 1, 3, 1, 4), (1, 5, 4), _maps(1, 2, 5, 4)),
     "Coarse": lambda: Coarse(Mask(_binary(1, 1, 4, 6), (2, 4, 6)), 2),
@@ -104,7 +115,7 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     ),
     "FanBeam2D": lambda: FanBeam2D(_angles(3), (1, 3, 4), 4.1, 3.3, 16, 1.1, 0.13),
     "ParallelBeam3D": lambda: ParallelBeam3D(_angles(2), (2, 3, 3, 2), 6, 4, row_pitch=0.8, detector_offset=0.13),
-    "ConeBeam3D": lambda: ConeBeam3D(_angles(2), (1, 2, 2, 3), 4.1, 3.3, 12, 3, row_offset=0.2, detector_offset=0.13),
+    "ConeBeam3D": lambda: ConeBeam3D(_angles(2), (1, 2, 2, 3), 4.1, 3.3, 6, 4, 1.6, 1.7, 0.13, 0.2),
     "FromFunctions": lambda: FromFunctions(_reverse, _reverse, (1, 4, 3), (1, 4, 3)),
     "SpectralResponse": lambda: SpectralResponse(_random(1, 2, 3) - 1, (3, 4, 5)),
     "SpectralResponse, per image": lambda: SpectralResponse(_random(3, 4, 2) - 1, (2, 3, 4)),

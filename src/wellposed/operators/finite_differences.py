@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from wellposed.core.errors import ShapeError
 from wellposed.core.shapes import fixed_shape
@@ -50,23 +49,23 @@ class FiniteDifferences(LinearOperator):
         super().__init__(image_shape, (len(image_shape) - 1, *image_shape))
 
     def _forward(self, x: Tensor) -> Tensor:
-        return torch.stack([self._pad(x.diff(dim=axis), axis, before=0) for axis in self._axes()], dim=1)
+        differences = x.new_zeros(len(x), len(self.image_shape) - 1, *x.shape[1:])
+        for part, axis in zip(differences.unbind(1), self._axes(), strict=True):
+            part.narrow(axis, 0, part.shape[axis] - 1).copy_(x.diff(dim=axis))
+        return differences
 
     def _adjoint(self, y: Tensor) -> Tensor:
         """Return minus the divergence."""
         total = torch.zeros_like(y[:, 0])
         for part, axis in zip(y.unbind(1), self._axes(), strict=True):
-            inside = part.narrow(axis, 0, part.shape[axis] - 1)
-            total = total + self._pad(inside, axis, before=1) - self._pad(inside, axis, before=0)
+            count = part.shape[axis] - 1
+            inside = part.narrow(axis, 0, count)
+            total.narrow(axis, 1, count).add_(inside)
+            total.narrow(axis, 0, count).sub_(inside)
         return total
 
     def _axes(self) -> range:
         return range(1 - len(self.image_shape), 0)
-
-    @staticmethod
-    def _pad(x: Tensor, axis: int, *, before: int) -> Tensor:
-        sides = [0, 0] * (-axis - 1) + [before, 1 - before]
-        return functional.pad(x, sides)
 
     def _norm(self) -> Tensor:
         squared = sum(4 * math.cos(math.pi / (2 * size)) ** 2 for size in self.image_shape[1:])

@@ -11,13 +11,16 @@ from torch import Tensor
 
 from wellposed.core.tree import Tree, norm, per_image, tree_map
 from wellposed.operators import LinearOperator
+from wellposed.optim.composite import StackedDistance
+from wellposed.optim.distances import SquaredDistance
+from wellposed.optim.functional import Functional
 from wellposed.solvers import LinearSolver, solve
 
 __all__ = ["LeastSquares"]
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Functional):
     r"""Half the squared distance between measurements and what the operator predicts.
 
     .. math:: f(x) = \tfrac12 \|A x - y\|^2
@@ -42,6 +45,11 @@ class LeastSquares:
     def gradient(self, x: Tensor) -> Tensor:
         """Return A^H (A x - y)."""
         return self.normal(x) - self.backprojection
+
+    @cached_property
+    def functional(self) -> Functional:
+        """The distance from the measurements, as a function of what the operator predicts."""
+        return _squared_distance(self.y)
 
     @cached_property
     def normal(self) -> LinearOperator:
@@ -74,3 +82,9 @@ class LeastSquares:
         """
         margin = 1 if self.operator.has_closed_form("norm") else 1 + 2e-3
         return margin * self.operator_norm.square()
+
+
+def _squared_distance(y: Tree) -> Functional:
+    if isinstance(y, tuple):
+        return StackedDistance(tuple(_squared_distance(part) for part in y))
+    return SquaredDistance(y)

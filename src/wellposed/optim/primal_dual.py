@@ -1,74 +1,26 @@
-"""The primal-dual method of Condat and Vu: a gradient step on the data, a projection of the dual variable."""
+"""The primal-dual method of Condat and Vu, with Chambolle and Pock's as the case without a gradient."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from wellposed.core.tree import norm, per_image
-from wellposed.operators import LinearOperator
+from wellposed.core.errors import ArgumentError
+from wellposed.core.tree import Tree, per_image, tree_map
+from wellposed.optim.problem import Guarantee, RegularisedProblem, Term
+from wellposed.optim.settling import blank, settle
 
-__all__ = ["PrimalDual", "RegularisedProblem"]
-
-
-class SmoothTerm(Protocol):
-    """A differentiable convex function of the image, such as `LeastSquares`."""
-
-    def value(self, x: Tensor) -> Tensor:
-        """Return the value for each image, shape (B,)."""
-
-    def gradient(self, x: Tensor) -> Tensor:
-        """Return the gradient."""
-
-    def lipschitz(self) -> Tensor:
-        """Return the Lipschitz constant of the gradient, shape (1,) or (B,)."""
-
-
-class AnalysisTerm(Protocol):
-    """A support function of the image under a linear map, such as `TotalVariation`."""
-
-    @property
-    def analysis(self) -> LinearOperator:
-        """The linear map D."""
-
-    def value(self, x: Tensor) -> Tensor:
-        """Return the value for each image, shape (B,)."""
-
-    def project_dual(self, u: Tensor, radius: Tensor) -> Tensor:
-        """Project the dual variable onto `radius` times the set whose support function the term is."""
-
-
-@dataclass(frozen=True)
-class RegularisedProblem:
-    r"""Minimise :math:`f(x) + \lambda\, g(x)` over the image.
-
-    Parameters
-    ----------
-    data : SmoothTerm
-        The data fidelity f.
-    prior : AnalysisTerm
-        The regularisation g.
-    weight : Tensor, shape (1,) or (B,)
-        The weight lambda of each image.
-    """
-
-    data: SmoothTerm
-    prior: AnalysisTerm
-    weight: Tensor
-
-    def value(self, x: Tensor) -> Tensor:
-        """Return the objective of each image, shape (B,)."""
-        return self.data.value(x) + self.weight * self.prior.value(x)
+__all__ = ["PrimalDual"]
 
 
 class State(NamedTuple):
-    """Image, dual variable, step sizes, and the bookkeeping of the driver; `change` is the last relative step, (B,)."""
+    """Image, dual variables (one a term), step sizes, and the bookkeeping of the driver; sizes and `change` are (B,)."""
 
     x: Tensor
-    dual: Tensor
+    dual: tuple[Tree, ...]
     tau: Tensor
     sigma: Tensor
     change: Tensor
@@ -78,15 +30,16 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class PrimalDual:
-    r"""Minimise :math:`f(x) + \lambda \|D x\|` with f smooth.
+    r"""Minimise :math:`f(x) + h(x) + \sum_i \lambda_i g_i(C_i x)`, with f smooth, and h and the g_i known by their prox.
 
     .. math::
-        x^+ &= x - \tau (\nabla f(x) + D^* u) \\
-        u^+ &= P_\lambda(u + \sigma D (2 x^+ - x))
+        x^+ &= \mathrm{prox}_{\tau h}\big(x - \tau (\nabla f(x) + \textstyle\sum_i C_i^H u_i)\big) \\
+        u_i^+ &= \mathrm{prox}_{\sigma (\lambda_i g_i)^*}(u_i + \sigma C_i (2 x^+ - x))
 
-    where :math:`P_\lambda` projects onto the dual ball of radius :math:`\lambda`. The step sizes are
-    :math:`\tau = r / L` and :math:`\sigma = (1 / \tau - L / 2) / \|D\|^2`, with L the Lipschitz constant of
-    :math:`\nabla f` (the squared operator norm, for least squares), the largest for which convergence is proven.
+    Parts with a gradient make up f, the first other one without an operator is h, and the rest are the :math:`g_i`. The
+    step sizes are :math:`\tau = r / L` and :math:`\sigma = (1 / \tau - L / 2) / \sum_i \|C_i\|^2`, with L the Lipschitz
+    constant of :math:`\nabla f`: the largest for which convergence is proven. Without a smooth part they are
+    :math:`\tau = r / \|C\|` and :math:`\sigma = 1 / (\tau \|C\|^2)`.
 
     Parameters
     ----------
@@ -95,51 +48,78 @@ class PrimalDual:
         `max_steps` steps.
     max_steps : int
     step_ratio : float
-        The factor r, between 0 and 2.
+        The factor r, between 0 and 2; without a smooth part the unit of the image over that of its dual.
+
+    Raises
+    ------
+    ArgumentError
+        If `step_ratio` is not positive.
 
     References
     ----------
     Condat, *A primal-dual splitting method for convex optimization ...*, J. Optim. Theory Appl. 158 (2013). Vu, Adv.
-    Comput. Math. 38 (2013).
+    Comput. Math. 38 (2013). Chambolle and Pock, *A first-order primal-dual algorithm for convex problems with
+    applications to imaging*, J. Math. Imaging Vis. 40 (2011).
     """
 
     tolerance: float | None = 1e-4
     max_steps: int = 500
     step_ratio: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not self.step_ratio > 0:
+            raise ArgumentError(f"PrimalDual expects a positive step_ratio, got {self.step_ratio}.")
+
     def init(self, problem: RegularisedProblem, x0: Tensor) -> State:
-        """Start from an image, with a dual variable of zero."""
-        batch = x0.shape[0]
-        lipschitz = problem.data.lipschitz()
-        lipschitz = torch.where(lipschitz > 0, lipschitz, 1)
-        tau = self.step_ratio / lipschitz
-        sigma = (1 / tau - lipschitz / 2) / problem.prior.analysis.norm().to(lipschitz).square()
-        return State(
-            x=x0,
-            dual=torch.zeros_like(problem.prior.analysis(x0)),
-            tau=tau.expand(batch),
-            sigma=sigma.expand(batch),
-            change=tau.new_full((batch,), torch.inf),
-            active=torch.ones(batch, dtype=torch.bool, device=x0.device),
-            failure=torch.zeros(batch, dtype=torch.int64, device=x0.device),
-        )
+        """Start from an image, with dual variables of zero.
+
+        Raises
+        ------
+        ArgumentError
+            If `step_ratio` is 2 or more and there is a smooth part.
+        UnsupportedError
+            If a part has neither a gradient with a finite Lipschitz constant nor a proximal step.
+        """
+        split = problem.split
+        zero, one = x0.real.new_zeros(len(x0)), x0.real.new_ones(1)
+        squared = zero + sum((term.squared_norm(x0) for term in split.dualised), start=zero)
+        squared = torch.where(squared > 0, squared, 1)
+        if split.smooth:
+            if self.step_ratio >= 2:
+                raise ArgumentError(f"PrimalDual expects a step_ratio below 2, got {self.step_ratio}.")
+            lipschitz = sum((term.lipschitz(x0) for term in split.smooth), start=zero)
+            lipschitz = torch.where(lipschitz > 0, lipschitz, 1)
+            tau = self.step_ratio / lipschitz
+            sigma = (1 / tau - lipschitz / 2) / squared
+        else:
+            tau = self.step_ratio * one * squared.rsqrt()
+            sigma = 1 / (tau * squared)
+        dual = tuple(tree_map(torch.zeros_like, term.transformed(x0)) for term in split.dualised)
+        return State(x=x0, dual=dual, tau=tau, sigma=sigma, **blank(x0))
 
     def step(self, problem: RegularisedProblem, state: State) -> State:
         """Take one step of each image that has not converged."""
-        analysis = problem.prior.analysis
-        descent = problem.data.gradient(state.x) + cast("Tensor", analysis.adjoint(state.dual))
-        x = state.x - per_image(torch.where(state.active, state.tau, 0), descent) * descent
-        ascent = analysis(2 * x - state.x)
-        dual = problem.prior.project_dual(state.dual + per_image(state.sigma, ascent) * ascent, problem.weight)
-        dual = torch.where(per_image(state.active, dual), dual, state.dual)
-        if self.tolerance is None:
-            return state._replace(x=x, dual=dual)
-        change = torch.maximum(_relative_change(x, state.x), _relative_change(dual, state.dual))
-        change = torch.where(state.active, change, state.change)
-        return state._replace(x=x, dual=dual, change=change, active=state.active & (change > self.tolerance))
+        split = problem.split
+        descent: Any = sum((term.gradient(state.x) for term in split.smooth), start=0)
+        descent = sum((term.adjoint(u) for term, u in zip(split.dualised, state.dual, strict=True)), start=descent)
+        x = state.x - per_image(state.tau, state.x) * descent
+        if split.direct is not None:
+            x = split.direct.prox(x, state.tau)
+        ahead = 2 * x - state.x
+        dual = tuple(self._ascend(term, u, ahead, state) for term, u in zip(split.dualised, state.dual, strict=True))
+        return settle(state, state._replace(x=x, dual=dual), self.tolerance, watched=("x", "dual") if dual else ("x",))
 
+    def provably_convergent(self, problem: RegularisedProblem) -> Guarantee:
+        """Tell whether the iterates are proven to converge to a minimiser: for convex problems."""
+        if not problem.convex:
+            return Guarantee(holds=False, reason="A part of the problem is not convex.")
+        return Guarantee(
+            holds=True, reason="The problem is convex and the step sizes meet the bound of Condat (2013), theorem 3.1."
+        )
 
-def _relative_change(new: Tensor, old: Tensor) -> Tensor:
-    """Return ||new - old|| / ||new|| of each image, 0 where both are zero."""
-    size = norm(new)
-    return norm(new - old) / torch.where(size > 0, size, 1)
+    @staticmethod
+    def _ascend(term: Term, dual: Tree, ahead: Tensor, state: State) -> Any:
+        moved = tree_map(
+            lambda u, step: torch.addcmul(u, per_image(state.sigma, u).to(u.dtype), step), dual, term.transformed(ahead)
+        )
+        return term.functional.conjugate_prox(moved, state.sigma, term.weights(ahead))

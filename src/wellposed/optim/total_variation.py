@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from wellposed.core.complex_view import real_view
-from wellposed.core.tree import per_image
 from wellposed.operators import FiniteDifferences
+from wellposed.optim.dual_prox import DualDescent, ProximalStep
+from wellposed.optim.functional import Functional, step_like
+from wellposed.optim.norms import GroupNorm, L1Norm
+from wellposed.solvers import run
 
 __all__ = ["TotalVariation"]
 
 
 @dataclass(frozen=True)
-class TotalVariation:
-    r"""Isotropic total variation, with edges shared by the channels.
+class TotalVariation(Functional):
+    r"""Total variation, isotropic with edges shared by the channels, or anisotropic.
 
     .. math:: g(x) = \sum_i \Big( \sum_{a, c} |(D x)_{a, c, i}|^2 \Big)^{1/2}
+        \qquad\text{or}\qquad \sum_{a, c, i} |(D x)_{a, c, i}|
 
-    Directions and channels are gathered under one root, so that rotating the image or mixing its colours leaves the
-    value as it is.
+    In the first, directions and channels are gathered under one root, so that rotating the image or mixing its colours
+    leaves the value as it is; the second prefers edges along the axes.
 
     Parameters
     ----------
     image_shape : tuple of int, (C, H, W) or (C, D, H, W)
+    isotropic : bool
+    descent : DualDescent
+        How `prox` is computed; it takes what it has after `max_steps`.
 
     References
     ----------
@@ -42,24 +49,24 @@ class TotalVariation:
     """
 
     image_shape: tuple[int, ...]
+    isotropic: bool = True
+    descent: DualDescent = DualDescent()
 
     @cached_property
-    def analysis(self) -> FiniteDifferences:
+    def operator(self) -> FiniteDifferences:
         """The linear part D, of which the value is a norm."""
         return FiniteDifferences(self.image_shape)
 
+    @cached_property
+    def functional(self) -> GroupNorm | L1Norm:
+        """The norm."""
+        return GroupNorm((1, 2)) if self.isotropic else L1Norm()
+
     def value(self, x: Tensor) -> Tensor:
         """Return g of each image, shape (B,)."""
-        return torch.linalg.vector_norm(self.analysis(x), dim=(1, 2)).flatten(1).sum(1)
+        return self.functional.value(cast("Tensor", self.operator(x)))
 
-    def project_dual(self, u: Tensor, radius: Tensor) -> Tensor:
-        """Return the nearest dual variable whose vectors are no longer than `radius`, shape (B,) or (1,)."""
-        radius = per_image(radius, u)
-        longest = torch.maximum(_squared_lengths(u), radius.square()).clamp_min(torch.finfo(radius.dtype).tiny)
-        return u * (radius * longest.rsqrt())
-
-
-def _squared_lengths(u: Tensor) -> Tensor:
-    """Return the squared length of the vector at each pixel, over directions and channels."""
-    squared = real_view(u).square().sum(-1) if u.is_complex() else u.square()
-    return squared.sum(dim=(1, 2), keepdim=True)
+    def prox(self, z: Tensor, gamma: float | Tensor) -> Tensor:
+        """Return the minimiser of gamma g(x) + 1/2 ||x - z||^2, by descent on its dual."""
+        problem = ProximalStep(self.functional, self.operator, z, step_like(gamma, z).flatten())
+        return cast("Tensor", run(self.descent, problem, self.descent.init(problem), check_every=10, throw=False).value)

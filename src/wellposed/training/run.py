@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from wellposed.core.errors import TrainingError
 from wellposed.core.names import optional_import
 from wellposed.data.images import write_image
+from wellposed.losses import Loss, adapted_for_test
 from wellposed.training.checkpoint import (
     Checkpoint,
     kept_whole,
@@ -99,6 +100,8 @@ class Outcome:
     best : float, optional
         The best mean of them so far; None without validation.
     best_step : int
+    loss : Loss
+        As it was at the end: a copy, whose `multipliers` are learnt.
     """
 
     model: nn.Module
@@ -111,6 +114,7 @@ class Outcome:
     after: Mapping[str, float]
     best: float | None
     best_step: int
+    loss: Loss
 
 
 @dataclass
@@ -198,6 +202,7 @@ class Run:
             facts.psnr,
             facts.best,
             facts.best_step,
+            self._stepper.loss,
         )
 
     def _begin(self, *, resume: bool | str | Path) -> None:
@@ -316,7 +321,9 @@ class Run:
     def _examined(self) -> dict[str, Examined]:
         """Score the validation problems, which the processes share."""
         processes = self._accelerator.num_processes
-        network = InPrecision(self._stepper.average.network, self._options.precision)
+        network = adapted_for_test(
+            self._stepper.loss, InPrecision(self._stepper.average.network, self._options.precision)
+        )
         mine = range(self._accelerator.process_index, len(self._validation.names), processes)
         examined = {index: self._validation.examine(index, network) for index in mine}
         if processes > 1:

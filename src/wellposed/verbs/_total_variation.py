@@ -16,6 +16,7 @@ from wellposed.optim import (
     LeastSquares,
     PrimalDual,
     RegularisedProblem,
+    Term,
     TotalVariation,
     noise_levels,
     smooth_start,
@@ -36,7 +37,7 @@ def total_variation(y: Tree, physics: Physics, callback: Callable[[int, int], An
     """Minimise 1/2 ||A x - y||^2 + weight TV(x), with the weight that the noise calls for."""
     data = LeastSquares(physics.linear_operator, y)
     start = smooth_start(data)
-    problem = RegularisedProblem(data, TotalVariation(tuple(start.shape[1:])), _weight(data, physics))
+    problem = RegularisedProblem(data, Term(TotalVariation(tuple(start.shape[1:])), _weight(data, physics)))
     method = PrimalDual(max_steps=_STEPS)
     solution = run(
         method,

@@ -10,12 +10,13 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, WellposedError
 from wellposed.core.shapes import check_tensor
 from wellposed.data import Task, get_task, read_image
+from wellposed.losses import Loss, adapted_for_test
 from wellposed.physics import Physics
 from wellposed.verbs._json import finite
 from wellposed.verbs.measured import DATA_RANGE, Baseline, Measured, best_baselines, measure, recover
@@ -117,6 +118,7 @@ def evaluate(
     batch: int = 1,
     margin: int = 0,
     device: torch.device | str = "cpu",
+    loss: Loss | None = None,
     callback: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Score a method on a task over images.
@@ -142,6 +144,9 @@ def evaluate(
         not at all, and papers leave them out.
     device : torch.device or str
         Where to compute.
+    loss : Loss, optional
+        The one by which a network was trained, if it is to be used as that loss uses it at test: `R2R` averages over
+        draws, `Noise2Self` hides each pixel. The draws of an image depend on its place in its batch.
     callback : callable, optional
         Called with the number of images done, after each batch.
 
@@ -157,7 +162,7 @@ def evaluate(
         If an image is neither a tensor nor a path.
     ArgumentError
         If there is no image, or one has values outside [0, 1], or `images` is a single path, or `batch` is below 1,
-        or the margin leaves nothing.
+        or the margin leaves nothing, or there is a loss and the method is no network.
     WellposedError
         If the task or the method cannot handle an image; the sentence names the image, or the images of its batch.
 
@@ -171,6 +176,8 @@ def evaluate(
     task = get_task(task) if isinstance(task, str) else task
     if isinstance(method, str):
         check_method(method)
+    if loss is not None:
+        method = _as_trained(method, loss)
     check_whole("evaluate", "batch", batch, least=1)
     if isinstance(images, (str, Path)):
         raise ArgumentError(
@@ -237,6 +244,15 @@ def named(*names: str) -> Iterator[None]:
         yield
     except WellposedError as error:
         raise type(error)(f"{', '.join(names)}: {error}") from error
+
+
+def _as_trained(method: str | Reconstructor, loss: Loss) -> Reconstructor:
+    """Return a network as the loss that it was trained by uses it at test."""
+    if not isinstance(method, nn.Module):
+        raise ArgumentError(
+            f"evaluate uses networks as their loss does, and the method {method!r} is none: leave out the loss."
+        )
+    return adapted_for_test(loss, method)
 
 
 def _measured(

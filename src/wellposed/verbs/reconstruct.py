@@ -102,8 +102,9 @@ def reconstruct(
         With a linear operator; how the measurements came about. One of DeepInverse will do.
     method : str or callable
         "ram" (the bundled network), "dpir" (plug-and-play with the bundled denoiser), "tv" (total variation, its weight
-        chosen from the noise level and the operator), "pinv" (pseudo-inverse), "adjoint", or any model called as
-        `model(y, physics)`. By default "auto", which is what `choose_method` says and is logged as information.
+        chosen from the noise level and the operator), "fbp" (filtered backprojection, of sinograms), "pinv"
+        (pseudo-inverse), "adjoint", or any model called as `model(y, physics)`. By default "auto", which is what
+        `choose_method` says and is logged as information.
     callback : callable, optional
         Called as `callback(step, max_steps)` after each step, for progress bars.
 

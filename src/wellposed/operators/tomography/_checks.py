@@ -15,8 +15,6 @@ from wellposed.operators.tomography._lines import Plane
 
 __all__ = ["check_positive", "check_source", "checked_image_shape", "warn_if_cut_off"]
 
-_ROUNDING = 1e-6
-
 
 def check_source(
     owner: str, source_distance: float, detector_distance: float, size: tuple[int, int], pixel_size: float
@@ -49,7 +47,7 @@ def checked_image_shape(owner: str, image_shape: tuple[int, ...], axes: str) -> 
 
 
 def warn_if_cut_off(owner: str, plane: Plane, angles: Tensor, first: Tensor, *, unit: float) -> None:
-    """Warn if part of the image is beyond the outermost rays of a view, and say by how much, in `unit` a pixel."""
+    """Warn if the detector lacks more than an element of the image's shadow, and say how much, in `unit` a pixel."""
     last = first + plane.pitch * (plane.bins - 1)
     corners = torch.tensor([(x, y) for x in (-0.5, 0.5) for y in (-0.5, 0.5)], dtype=angles.dtype).to(angles.device)
     x, y = corners[:, 0, None, None] * plane.width, corners[:, 1, None, None] * plane.height
@@ -58,7 +56,7 @@ def warn_if_cut_off(owner: str, plane: Plane, angles: Tensor, first: Tensor, *, 
     low = (first - plane.pitch / 2 - shadow.amin(0)).clamp(min=0)
     high = (shadow.amax(0) - last - plane.pitch / 2).clamp(min=0)
     cut = float((low + high).max())
-    if cut > _ROUNDING * plane.bins * plane.pitch:
+    if cut > plane.pitch:
         warnings.warn(
             f"{owner}: the shadow of the image is {cut * unit:.4g} wider than the detector, {plane.bins} elements of "
             f"{plane.pitch * unit:g} (in the unit of pixel_size), and the rest is not measured: harmless where the "

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from wellposed.operators.tomography._lines import Lines, Weights
+from wellposed.operators.tomography._lines import Lines, Plane, Weights
 from wellposed.operators.tomography._threads import in_parallel
 
 _GROUP = 8
 _ALONE = 4
 """So many images left over are no slower one by one than as a group that is filled up with zeros."""
 
-_MARGIN = 3
+_BEFORE, _MARGIN = 1, 3
 
 
 @cache
@@ -29,30 +30,54 @@ def can_compile(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64) and _has_numba()
 
 
+def project(x: Tensor, plane: Plane, angles: Tensor, first: Tensor, pixel: float) -> Tensor:
+    """Return the line integrals (B, C, A, bins) of images (B, C, H, W); geometry as in `lines`."""
+    y = x.new_empty(*x.shape[:2], angles.shape[1], plane.bins)
+    for images, sinograms, arrays in _by_geometry(x, y, _circle(angles, first)):
+        for part in _groups(len(images)):
+            _sum_group("project", images[part], sinograms[part], arrays, (plane.pitch, plane.divergence, pixel))
+    return y
+
+
+def backproject(y: Tensor, plane: Plane, angles: Tensor, first: Tensor, pixel: float) -> Tensor:
+    """Return the exact transpose of `project`."""
+    x = y.new_empty(*y.shape[:2], plane.height, plane.width)
+    for images, sinograms, arrays in _by_geometry(x, y, _circle(angles, first)):
+        for part in _groups(len(images)):
+            _spread_group("backproject", images[part], sinograms[part], arrays, (plane.pitch, plane.divergence, pixel))
+    return x
+
+
 def sum_along(x: Tensor, lines: Lines, weights: Weights) -> Tensor:
     """Return the weighted sums (B, C, A, bins) of the pixels of images (B, C, H, W) next to each line."""
     y = x.new_empty(*x.shape[:2], *lines.start.shape[1:])
-    for images, sinograms, geometry in _by_geometry(x, y, lines):
+    for images, sinograms, arrays in _by_geometry(x, y, lines._replace(start=lines.start + _BEFORE)):
         for part in _groups(len(images)):
-            _sum_group(images[part], sinograms[part], geometry, weights)
+            _sum_group("project_lines", images[part], sinograms[part], arrays, weights.value)
     return y
 
 
 def spread_along(y: Tensor, lines: Lines, weights: Weights, size: tuple[int, int]) -> Tensor:
     """Return the exact transpose of `sum_along`: images (B, C, H, W) of a size."""
     x = y.new_empty(*y.shape[:2], *size)
-    for images, sinograms, geometry in _by_geometry(x, y, lines):
+    for images, sinograms, arrays in _by_geometry(x, y, lines._replace(start=lines.start + _BEFORE)):
         for part in _groups(len(images)):
-            _spread_group(images[part], sinograms[part], geometry, weights)
+            _spread_group("backproject_lines", images[part], sinograms[part], arrays, weights.value)
     return x
 
 
-def _by_geometry(x: Tensor, y: Tensor, lines: Lines) -> Iterator[tuple[Tensor, Tensor, Lines]]:
-    """Yield images (n, H, W), sinograms (n, A, bins) and the lines they share, (A, bins), counted from the margin."""
-    x, y, start, slope, along_rows = (tensor.detach() for tensor in (x, y, *lines))
-    for i in range(len(start)):
-        images, sinograms = (x.flatten(0, 1), y.flatten(0, 1)) if len(start) == 1 else (x[i], y[i])
-        yield images, sinograms, Lines(start[i] + 1, slope[i].contiguous(), along_rows[i].contiguous())
+def _circle(angles: Tensor, first: Tensor) -> tuple[Tensor, ...]:
+    angles = angles.detach().double()
+    return angles.cos(), angles.sin(), first.double()
+
+
+def _by_geometry(x: Tensor, y: Tensor, geometry: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor, list[Any]]]:
+    """Yield images (n, H, W) and sinograms (n, A, bins) of one geometry, and its arrays, without their batch axis."""
+    x, y = x.detach(), y.detach()
+    batch = len(geometry[0])
+    for i in range(batch):
+        images, sinograms = (x.flatten(0, 1), y.flatten(0, 1)) if batch == 1 else (x[i], y[i])
+        yield images, sinograms, [tensor[i].detach().contiguous().numpy() for tensor in geometry]
 
 
 def _groups(count: int) -> Iterator[slice]:
@@ -61,41 +86,43 @@ def _groups(count: int) -> Iterator[slice]:
     yield from (slice(i, i + 1) for i in range(whole, count))
 
 
-def _sum_group(images: Tensor, sinograms: Tensor, lines: Lines, weights: Weights) -> None:
+def _sum_group(kernel: str, images: Tensor, sinograms: Tensor, arrays: list[Any], setting: Any) -> None:
     from wellposed.operators.tomography._kernels import KERNELS
 
     count, height, width = images.shape
     rows, columns = _buffers(images)
     rows[:, 1 : width + 1, :count] = images.permute(1, 2, 0)
     columns[:, 1 : height + 1, :count] = images.permute(2, 1, 0)
-    group, views = rows.shape[-1], len(lines.start)
+    group, views = rows.shape[-1], sinograms.shape[1]
     result = sinograms.permute(1, 2, 0) if group == 1 else sinograms.new_empty(*sinograms.shape[1:], group)
-    arrays = [tensor.numpy() for tensor in (rows, columns, *lines)]
+    buffers, target = (rows.numpy(), columns.numpy()), result.numpy()
 
     def some_views(part: int, parts: int) -> None:
         limits = part * views // parts, (part + 1) * views // parts
-        KERNELS[group][0](*arrays, weights.value, result.numpy(), *limits)
+        KERNELS[group][kernel](*buffers, *arrays, setting, target, *limits)
 
     in_parallel(some_views, at_most=views)
     if group > 1:
         sinograms.copy_(result[..., :count].permute(2, 0, 1))
 
 
-def _spread_group(images: Tensor, sinograms: Tensor, lines: Lines, weights: Weights) -> None:
+def _spread_group(kernel: str, images: Tensor, sinograms: Tensor, arrays: list[Any], setting: Any) -> None:
     from wellposed.operators.tomography._kernels import KERNELS
 
     count, height, width = images.shape
     rows, columns = _buffers(images)
     group = rows.shape[-1]
-    rays = sinograms.new_zeros(*sinograms.shape[1:], group)
-    rays[..., :count] = sinograms.permute(1, 2, 0)
-    arrays = [tensor.numpy() for tensor in (rows, columns, *lines)]
+    rays = sinograms.permute(1, 2, 0)
+    if group > 1:
+        rays = sinograms.new_zeros(*sinograms.shape[1:], group)
+        rays[..., :count] = sinograms.permute(1, 2, 0)
+    buffers, source = (rows.numpy(), columns.numpy()), rays.numpy()
 
     def some_lines(part: int, parts: int) -> None:
-        KERNELS[group][1](*arrays, weights.value, rays.numpy(), part, parts)
+        KERNELS[group][kernel](*buffers, *arrays, setting, source, part, parts)
 
     in_parallel(some_lines, at_most=min(height, width))
-    both = rows[:, 1 : width + 1] + columns[:, 1 : height + 1].transpose(0, 1)
+    both = rows[:, 1 : width + 1].add_(columns[:, 1 : height + 1].transpose(0, 1))
     images.copy_(both[..., :count].permute(2, 0, 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from torch import Tensor
@@ -20,13 +21,23 @@ def checked_rows(
     pixel_size: float,
     n_rows: int | None,
     row_pitch: float,
+    row_offset: float,
     scale: float,
 ) -> tuple[float, int]:
     """Return the spacing of the slices, that of the pixels unless told, and the rows that see all of the volume."""
     spacing = pixel_size if slice_spacing is None else slice_spacing
     check_positive(owner, slice_spacing=spacing, row_pitch=row_pitch)
-    rows = math.ceil(depth * spacing * scale / row_pitch - 1e-6) if n_rows is None else n_rows
+    shadow = depth * spacing * scale + 2 * abs(row_offset)
+    rows = math.ceil(shadow / row_pitch - 1e-6) if n_rows is None else n_rows
     check_whole(owner, "n_rows", rows, least=1)
+    cut = shadow - rows * row_pitch
+    if cut > row_pitch:
+        warnings.warn(
+            f"{owner}: the shadow of the volume is up to {cut:.4g} higher than the detector, {rows} rows of "
+            f"{row_pitch:g} (in the unit of pixel_size), and the rest is not measured: harmless where the volume is "
+            "zero, else raise n_rows.",
+            stacklevel=4,
+        )
     return spacing, rows
 
 

@@ -39,75 +39,134 @@ def _run_of_views(along_rows, begin):
     return end
 
 
-def _make_kernels(group: int) -> tuple[Callable[..., None], Callable[..., None]]:
+@_compiled
+def _fill_lines(cosine, sine, first, plane, height, width, start, slope, length, along_rows):
+    """Compute the lines of a view as `_lines.lines` does, counted from the margin, and their lengths times a factor."""
+    pitch, divergence, factor = plane
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    for d in range(len(start)):
+        u = first + pitch * d
+        v_x = divergence * u * cosine - sine
+        v_y = divergence * u * sine + cosine
+        along_rows[d] = abs(v_y) >= abs(v_x)
+        if along_rows[d]:
+            start[d] = centre_x + 1 + (u + centre_y * v_x) / v_y
+            slope[d] = -v_x / v_y
+        else:
+            start[d] = centre_y + 1 + (u + centre_x * v_y) / v_x
+            slope[d] = -v_y / v_x
+        length[d] = factor * np.sqrt(1 + slope[d] * slope[d])
+
+
+def _make_kernels(group: int) -> dict[str, Callable[..., None]]:
     @_compiled
-    def project(rows, columns, starts, slopes, along_rows, weights, sinogram, first, last):
+    def project_view(rows, columns, start, slope, along_rows, weights, view):
         real = rows.dtype.type
+        view[:] = 0
+        begin = 0
+        while begin < len(start):
+            end = _run_of_views(along_rows, begin)
+            buffer = rows if along_rows[begin] else columns
+            outside = real(buffer.shape[1] - 2)
+            low = high = begin
+            for k in range(len(buffer)):
+                at = real(k)
+                rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
+                low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
+                high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
+                by_share = real(weights == 0)
+                whole = real(weights == 1) + real(weights == 2) * at
+                line = buffer[k]
+                for d in range(low, high):
+                    position = start[d] + slope[d] * at
+                    left = np.int32(position)
+                    right_share = by_share * (position - real(left)) + whole
+                    left_share = by_share - right_share
+                    i = np.uint32(left)
+                    for g in range(group):
+                        view[d, g] += left_share * line[i, g] + right_share * line[i + np.uint32(1), g]
+            begin = end
+
+    @_compiled
+    def backproject_view(rows, columns, start, slope, along_rows, weights, view, part, parts):
+        real = rows.dtype.type
+        begin = 0
+        while begin < len(start):
+            end = _run_of_views(along_rows, begin)
+            buffer = rows if along_rows[begin] else columns
+            outside = real(buffer.shape[1] - 2)
+            low = high = begin
+            for k in range(part * len(buffer) // parts, (part + 1) * len(buffer) // parts):
+                at = real(k)
+                rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
+                low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
+                high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
+                by_share = real(weights == 0)
+                whole = real(weights == 1) + real(weights == 2) * at
+                line = buffer[k]
+                for d in range(low, high):
+                    position = start[d] + slope[d] * at
+                    left = np.int32(position)
+                    right_share = by_share * (position - real(left)) + whole
+                    left_share = by_share - right_share
+                    i = np.uint32(left)
+                    for g in range(group):
+                        line[i, g] += left_share * view[d, g]
+                        line[i + np.uint32(1), g] += right_share * view[d, g]
+            begin = end
+
+    @_compiled
+    def project_lines(rows, columns, starts, slopes, along_rows, weights, sinogram, first, last):
         for a in range(first, last):
-            view, start, slope = sinogram[a], starts[a], slopes[a]
-            view[:] = 0
-            begin = 0
-            while begin < len(start):
-                end = _run_of_views(along_rows[a], begin)
-                buffer = rows if along_rows[a, begin] else columns
-                outside = real(buffer.shape[1] - 2)
-                low = high = begin
-                for k in range(len(buffer)):
-                    at = real(k)
-                    rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
-                    low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
-                    high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
-                    by_share = real(weights == 0)
-                    whole = real(weights == 1) + real(weights == 2) * at
-                    line = buffer[k]
-                    for d in range(low, high):
-                        position = start[d] + slope[d] * at
-                        left = np.int32(position)
-                        right_share = by_share * (position - real(left)) + whole
-                        left_share = by_share - right_share
-                        i = np.uint32(left)
-                        for g in range(group):
-                            view[d, g] += left_share * line[i, g] + right_share * line[i + np.uint32(1), g]
-                begin = end
+            project_view(rows, columns, starts[a], slopes[a], along_rows[a], weights, sinogram[a])
 
     @_compiled
-    def backproject(rows, columns, starts, slopes, along_rows, weights, sinogram, part, parts):
-        real = rows.dtype.type
+    def backproject_lines(rows, columns, starts, slopes, along_rows, weights, sinogram, part, parts):
         for a in range(len(starts)):
-            view, start, slope = sinogram[a], starts[a], slopes[a]
-            begin = 0
-            while begin < len(start):
-                end = _run_of_views(along_rows[a], begin)
-                buffer = rows if along_rows[a, begin] else columns
-                outside = real(buffer.shape[1] - 2)
-                low = high = begin
-                for k in range(part * len(buffer) // parts, (part + 1) * len(buffer) // parts):
-                    at = real(k)
-                    rising = start[begin] + slope[begin] * at <= start[end - 1] + slope[end - 1] * at
-                    low = _shared_edge(low, at, start, slope, begin, end, real(0) if rising else outside, rising)
-                    high = _shared_edge(high, at, start, slope, begin, end, outside if rising else real(0), rising)
-                    by_share = real(weights == 0)
-                    whole = real(weights == 1) + real(weights == 2) * at
-                    line = buffer[k]
-                    for d in range(low, high):
-                        position = start[d] + slope[d] * at
-                        left = np.int32(position)
-                        right_share = by_share * (position - real(left)) + whole
-                        left_share = by_share - right_share
-                        i = np.uint32(left)
-                        for g in range(group):
-                            line[i, g] += left_share * view[d, g]
-                            line[i + np.uint32(1), g] += right_share * view[d, g]
-                begin = end
+            backproject_view(rows, columns, starts[a], slopes[a], along_rows[a], weights, sinogram[a], part, parts)
 
-    return project, backproject
+    @_compiled
+    def project(rows, columns, cosines, sines, firsts, plane, sinogram, first, last):
+        bins = sinogram.shape[1]
+        start, slope, length = np.empty(bins, rows.dtype), np.empty(bins, rows.dtype), np.empty(bins, rows.dtype)
+        along_rows = np.empty(bins, np.bool_)
+        for a in range(first, last):
+            _fill_lines(
+                cosines[a], sines[a], firsts[a], plane, len(rows), len(columns), start, slope, length, along_rows
+            )
+            view = sinogram[a]
+            project_view(rows, columns, start, slope, along_rows, 0, view)
+            for d in range(bins):
+                for g in range(group):
+                    view[d, g] *= length[d]
+
+    @_compiled
+    def backproject(rows, columns, cosines, sines, firsts, plane, sinogram, part, parts):
+        bins = sinogram.shape[1]
+        start, slope, length = np.empty(bins, rows.dtype), np.empty(bins, rows.dtype), np.empty(bins, rows.dtype)
+        along_rows, view = np.empty(bins, np.bool_), np.empty((bins, group), rows.dtype)
+        for a in range(len(cosines)):
+            _fill_lines(
+                cosines[a], sines[a], firsts[a], plane, len(rows), len(columns), start, slope, length, along_rows
+            )
+            for d in range(bins):
+                for g in range(group):
+                    view[d, g] = length[d] * sinogram[a, d, g]
+            backproject_view(rows, columns, start, slope, along_rows, 0, view, part, parts)
+
+    return {
+        "project": project,
+        "backproject": backproject,
+        "project_lines": project_lines,
+        "backproject_lines": backproject_lines,
+    }
 
 
 KERNELS = {group: _make_kernels(group) for group in GROUPS}
-"""By group size: project(rows, columns, starts, slopes, along_rows, weights, sinogram, first, last) writes the views
-[first, last); backproject(..., sinogram, part, parts) adds to a band of both buffers. `weights` are 0 for the shares of
-the interpolation, 1 for their derivatives in the start of the lines, 2 for those in their slopes. Positions count from
-the margin, and rise or fall from each ray to the next."""
+"""By group size and name. `project` writes the views [first, last) of a sinogram, `backproject` adds one of several
+bands to both buffers; `plane` is (pitch, divergence, factor), factor the size of a pixel. Those along given lines take
+their weights besides: 0 for the shares of the interpolation, 1 for their derivatives in the start of the lines, 2 for
+those in their slopes; and leave out the lengths. Lines count from the margin, and rise or fall from ray to ray."""
 
 
 @_compiled

@@ -36,13 +36,13 @@ def ramp_filtered(y: Tensor, pitch: float, window: str) -> Tensor:
     check_name("filter", window, WINDOWS)
     bins = y.shape[-1]
     size = 2 ** math.ceil(math.log2(max(2 * bins, 16)))
-    n = torch.arange(size, device=y.device)
+    n = torch.arange(size)
     n = torch.minimum(n, size - n)
     kernel = torch.where(n % 2 == 1, -1 / (math.pi * n.clamp(min=1)).double().square(), 0.0)
     kernel[0] = 0.25
     ramp = torch.fft.rfft(kernel).real / pitch
-    frequency = torch.linspace(0, 1, size // 2 + 1, dtype=ramp.dtype, device=y.device)
-    response = (ramp * WINDOWS[window](frequency)).to(y.dtype)
+    frequency = torch.linspace(0, 1, size // 2 + 1, dtype=ramp.dtype)
+    response = (ramp * WINDOWS[window](frequency)).to(y.device, y.dtype)
     return torch.fft.irfft(torch.fft.rfft(y, size) * response, size)[..., :bins]
 
 
@@ -71,12 +71,12 @@ def view_weights(angles: Tensor, period: float) -> Tensor:
 
     A gap far wider than all others is a range that was not measured, and counts as a usual one.
     """
-    order = (angles.detach().double() % period).argsort()
+    order = (angles.detach().cpu().double() % period).argsort()
     gaps = _gaps(angles, period)
     share = torch.where(gaps == gaps.max(), _usual(gaps), gaps) if _has_missing(gaps) else gaps
     weights = torch.empty_like(share)
     weights[order] = (share + share.roll(1)) / 2
-    return weights.to(angles.dtype)
+    return weights.to(angles)
 
 
 def parker_weights(angles: Tensor, rays: Tensor, start: float, span: float) -> Tensor:
@@ -107,13 +107,13 @@ def _largest_gap(angles: Tensor, period: float) -> tuple[float, float]:
     gaps = _gaps(angles, period)
     if not _has_missing(gaps):
         return 0.0, 0.0
-    ordered = (angles.detach().double() % period).sort().values
+    ordered = (angles.detach().cpu().double() % period).sort().values
     return float(gaps.max()), float(ordered.roll(-1)[gaps.argmax()])
 
 
 def _gaps(angles: Tensor, period: float) -> Tensor:
     """Return the gap from each angle, in order modulo the period, to the next one around the circle."""
-    ordered = (angles.detach().double() % period).sort().values
+    ordered = (angles.detach().cpu().double() % period).sort().values
     return torch.cat([ordered[1:], ordered[:1] + period]) - ordered
 
 

@@ -17,12 +17,15 @@ from wellposed.core.autograd import differentiable_linear, is_recorded
 from wellposed.core.errors import ShapeError
 from wellposed.core.shapes import Field
 from wellposed.operators.base import LinearOperator
+from wellposed.operators.tomography import _compiled
 from wellposed.operators.tomography._angles import checked_angles, has_values
 from wellposed.operators.tomography._checks import warn_if_cut_off
+from wellposed.operators.tomography._compiled import can_compile
 from wellposed.operators.tomography._line_sums import spread_along, sum_along
 from wellposed.operators.tomography._lines import Lines, Plane, lines
 from wellposed.operators.tomography._ramp import ramp_filtered, ray_weights
 from wellposed.operators.tomography._smear import smear
+from wellposed.operators.tomography._values import with_value
 
 __all__ = ["Beam"]
 
@@ -147,17 +150,20 @@ class Beam(LinearOperator):
         """Return the line integrals (B, C, A, n_detectors) of images (B, C, H, W), differentiable."""
         if self._is_calibrated():
             rays = self._lines()
-            return self.pixel_size * rays.length() * sum_along(x, rays)
+            return self._same_value(self.pixel_size * rays.length() * sum_along(x, rays), "_project_values", x)
         return differentiable_linear(self._project_values, self._backproject_values, x)
 
     def _backproject(self, y: Tensor) -> Tensor:
         """Return the exact transpose of `_project`, differentiable."""
         if self._is_calibrated():
             rays = self._lines()
-            return spread_along(self.pixel_size * rays.length() * y, rays, self._size)
+            spread = spread_along(self.pixel_size * rays.length() * y, rays, self._size)
+            return self._same_value(spread, "_backproject_values", y)
         return differentiable_linear(self._backproject_values, self._project_values, y)
 
     def _project_values(self, x: Tensor) -> Tensor:
+        if can_compile(x):
+            return _compiled.project(x, self._plane, *self._views(), self.pixel_size)
         y = x.new_empty(*x.shape[:2], self.angles.shape[1], self.n_detectors)
         for views in self._pieces():
             rays = self._lines(views)
@@ -165,11 +171,21 @@ class Beam(LinearOperator):
         return y
 
     def _backproject_values(self, y: Tensor) -> Tensor:
+        if can_compile(y):
+            return _compiled.backproject(y, self._plane, *self._views(), self.pixel_size)
         x = y.new_zeros(*y.shape[:2], *self._size)
         for views in self._pieces():
             rays = self._lines(views)
             x += spread_along(self.pixel_size * rays.length() * y[:, :, views], rays, self._size)
         return x
+
+    def _same_value(self, graph: Tensor, method: str, data: Tensor) -> Tensor:
+        """Return what a method computes from data, to the last bit, with the derivatives of a graph that rounds it."""
+
+        def compute(data: Tensor, angles: Tensor, offset: Tensor) -> Tensor:
+            return getattr(self.with_params(angles=angles, detector_offset=offset), method)(data)
+
+        return with_value(graph, compute, data, self.angles, self.detector_offset)
 
     @property
     def _size(self) -> tuple[int, int]:

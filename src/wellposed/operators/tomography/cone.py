@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -97,7 +96,7 @@ class ConeBeam3D(Beam):
         self.source_distance, self.detector_distance = source_distance, detector_distance
         nearest = source_distance - pixel_size * math.hypot(*shape[2:]) / 2
         scale = (source_distance + detector_distance) / nearest
-        spacing, rows = checked_rows(name, shape[1], slice_spacing, pixel_size, n_rows, row_pitch, scale)
+        spacing, rows = checked_rows(name, shape[1], slice_spacing, pixel_size, n_rows, row_pitch, row_offset, scale)
         super().__init__(angles, shape, (rows,), n_detectors, detector_pitch, detector_offset, pixel_size)
         self.n_rows, self.row_pitch, self.row_offset, self.slice_spacing = rows, row_pitch, row_offset, spacing
 
@@ -131,14 +130,6 @@ class ConeBeam3D(Beam):
             plain = _cone_plain.backproject(y, self._cone(), self._depth_and_size)
             return self._same_value(plain, "_transposed_values", y) * self.pixel_size
         return differentiable_linear(self._transposed_values, self._values, y) * self.pixel_size
-
-    def _same_value(self, plain: Tensor, method: str, data: Tensor) -> Tensor:
-        """Return what the method computes, with the derivatives of `plain`: the two are equal to rounding."""
-
-        def compute(data: Tensor, angles: Tensor, offset: Tensor) -> Tensor:
-            return getattr(self.with_params(angles=angles, detector_offset=offset), method)(data)
-
-        return _SameValue.apply(plain, compute, data, self.angles, self.detector_offset)
 
     def _fbp(self, y: Any, window: str) -> Tensor:
         angles, first = (value.detach() for value in self._views())
@@ -180,31 +171,3 @@ class ConeBeam3D(Beam):
     @property
     def _depth_and_size(self) -> tuple[int, int, int]:
         return cast("tuple[int, int, int]", self.image_shape[1:])
-
-
-class _SameValue(torch.autograd.Function):
-    """A value computed by one code, with the derivatives of another."""
-
-    @staticmethod
-    def forward(_plain: Tensor, compute: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        return compute(*tensors)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], _output: Tensor) -> None:
-        """Keep nothing: all that is to be known is in the graph of the first argument."""
-
-    @staticmethod
-    def backward(_ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return grad, None, None, None, None
-
-    @staticmethod
-    def jvp(_ctx: Any, plain: Tensor, *_: None) -> Tensor:
-        return plain.clone()
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
-        slices = [
-            _SameValue.apply(*[a if d is None else a.select(d, i) for a, d in zip(arguments, in_dims, strict=True)])
-            for i in range(info.batch_size)
-        ]
-        return torch.stack(slices), 0

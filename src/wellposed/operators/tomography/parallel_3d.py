@@ -74,7 +74,7 @@ class ParallelBeam3D(Beam):
         name = "ParallelBeam3D"
         shape = checked_image_shape(name, image_shape, "C, D, H, W")
         check_positive(name, detector_pitch=detector_pitch, pixel_size=pixel_size)
-        spacing, rows = checked_rows(name, shape[1], slice_spacing, pixel_size, n_rows, row_pitch, 1.0)
+        spacing, rows = checked_rows(name, shape[1], slice_spacing, pixel_size, n_rows, row_pitch, row_offset, 1.0)
         super().__init__(angles, shape, (rows,), n_detectors, detector_pitch, detector_offset, pixel_size)
         self.n_rows, self.row_pitch, self.row_offset, self.slice_spacing = rows, row_pitch, row_offset, spacing
 

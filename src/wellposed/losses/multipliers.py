@@ -1,0 +1,71 @@
+"""Lagrange multipliers, which climb while the weights of the network descend."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from wellposed.core.errors import ArgumentError
+
+__all__ = ["Multipliers"]
+
+
+@final
+class Multipliers(nn.Module):
+    r"""Numbers by which a loss weights its constraints, learnt by gradient ascent with momentum.
+
+    .. math:: v \leftarrow \mu v + \frac{\partial \ell}{\partial \eta}, \qquad \eta \leftarrow \eta + \rho v
+
+    The trainer calls `ascend` after each step and keeps the state in its checkpoints; so does a loop of your own:
+    `for multipliers in loss.multipliers(): multipliers.ascend()`, after `backward`.
+
+    Parameters
+    ----------
+    start : Tensor
+        The first value of :math:`\eta`.
+    rate : float
+        :math:`\rho`, in the square of the unit of the measurements.
+    momentum : float
+        :math:`\mu`.
+    least : float, optional
+        A bound below which no number falls.
+
+    Raises
+    ------
+    ArgumentError
+        If the rate is not above 0, or the momentum not of at least 0 and below 1.
+
+    Examples
+    --------
+    >>> multipliers = Multipliers(torch.zeros(1), rate=0.5, momentum=0.0)
+    >>> (3 * multipliers.value).sum().backward()
+    >>> multipliers.ascend()
+    >>> multipliers.value.item()
+    1.5
+    """
+
+    velocity: Tensor
+
+    def __init__(self, start: Tensor, *, rate: float, momentum: float, least: float | None = None) -> None:
+        super().__init__()
+        if not 0 < rate < float("inf"):
+            raise ArgumentError(f"Multipliers expects a finite rate above 0, got {rate!r}.")
+        if not 0 <= momentum < 1:
+            raise ArgumentError(f"Multipliers expects a momentum of at least 0 and below 1, got {momentum!r}.")
+        self.rate, self.momentum, self.least = rate, momentum, least
+        self.value = nn.Parameter(start.clone())
+        self.register_buffer("velocity", torch.zeros_like(start))
+
+    @torch.no_grad()
+    def ascend(self) -> None:
+        """Take a step along the gradient, where there is one, and forget the gradient."""
+        gradient = self.value.grad
+        if gradient is None:
+            return
+        self.velocity.mul_(self.momentum).add_(gradient)
+        self.value.add_(self.velocity, alpha=self.rate)
+        if self.least is not None:
+            self.value.clamp_min_(self.least)
+        self.value.grad = None
