@@ -5,15 +5,28 @@ Names and sizes are those of the peer's script, so that both sides do the same w
 
 import math
 from collections.abc import Callable, Collection
+from typing import Any, cast
 
+import finufft
 import torch
 from torch import Tensor
 
-from wellposed.data import uniform_angles
+from wellposed.data import birdcage_maps, espirit_maps, shepp_logan, uniform_angles
 from wellposed.models import DRUNet
 from wellposed.models.ram import RAM
 from wellposed.noise import Gaussian
-from wellposed.operators import Blur, Downsample, FanBeam2D, Identity, LinearOperator, Mask, ParallelBeam2D
+from wellposed.operators import (
+    NUFFT,
+    Blur,
+    CartesianMRI,
+    Downsample,
+    FanBeam2D,
+    Identity,
+    LinearOperator,
+    Mask,
+    NonCartesianMRI,
+    ParallelBeam2D,
+)
 from wellposed.physics import Physics
 
 __all__ = ["WORKLOADS", "reason_to_skip"]
@@ -54,6 +67,45 @@ def _ct_fan() -> Calls:
     return _both_directions(beam, torch.rand(1, 1, 256, 256))
 
 
+def _mri() -> Calls:
+    maps, mask = torch.randn(15, 320, 320, dtype=torch.complex64), (torch.arange(320) % 4 == 0).expand(1, 1, 320, 320)
+    operator = CartesianMRI(mask, (1, 320, 320), maps)
+    x = torch.randn(1, 1, 320, 320, dtype=torch.complex64)
+    return {**_both_directions(operator, x), "gram": lambda: operator._gram(x)}
+
+
+def _trajectory() -> Tensor:
+    return 2 * math.pi * torch.rand(100_000, 2) - math.pi
+
+
+def _nufft() -> Calls:
+    return _both_directions(NUFFT(_trajectory(), (1, 256, 256)), torch.randn(1, 1, 256, 256, dtype=torch.complex64))
+
+
+def _nufft_alone() -> Calls:
+    """Return what finufft does by itself, to the accuracy of `NUFFT`: points given anew at each call."""
+    points = [axis.double().contiguous().numpy() for axis in _trajectory().unbind(-1)]
+    x = torch.randn(256, 256, dtype=torch.complex128).numpy()
+    y = torch.randn(100_000, dtype=torch.complex128).numpy()
+    options: dict[str, Any] = {"eps": 1e-6, "nthreads": torch.get_num_threads(), "upsampfac": 2.0}
+    return {
+        "forward": lambda: finufft.nufft2d2(*points, x, isign=-1, **options),
+        "adjoint": lambda: finufft.nufft2d1(*points, y, (256, 256), isign=1, **options),
+    }
+
+
+def _nufft_coils() -> Calls:
+    operator = NonCartesianMRI(_trajectory(), (1, 256, 256), torch.randn(15, 256, 256, dtype=torch.complex64))
+    x = torch.randn(1, 1, 256, 256, dtype=torch.complex64)
+    return {"gram": lambda: operator.gram(x), "forward, then adjoint": lambda: operator.adjoint(operator(x))}
+
+
+def _espirit() -> Calls:
+    maps, image = birdcage_maps(8, (230, 180)), shepp_logan((230, 180)) + 0j
+    kspace = CartesianMRI(torch.ones(1, 1, 1, 1), (1, 230, 180), maps)(image)
+    return {"maps": lambda: espirit_maps(cast("Tensor", kspace))}
+
+
 def _drunet() -> Calls:
     model, x = DRUNet(3).eval(), torch.rand(1, 3, 256, 256)
     return {"forward": lambda: model(x, 0.1)}
@@ -90,6 +142,11 @@ WORKLOADS: dict[str, Callable[[], Calls]] = {
     "downsample_bicubic_x4_512_b4": _downsample_bicubic,
     "drunet_256": _drunet,
     "drunet_256_bfloat16": lambda: _in_half_precision(_drunet()),
+    "mri_15coils_320_b1": _mri,
+    "mri_espirit_8coils_230x180": _espirit,
+    "nufft_15coils_256_100k": _nufft_coils,
+    "nufft_256_100k": _nufft,
+    "nufft_256_100k_finufft_alone": _nufft_alone,
     "ram_blur_circular_256": lambda: _ram(Blur(_random_kernel(31), _COLOUR, padding="circular")),
     "ram_blur_valid_256": lambda: _ram(Blur(_random_kernel(31), _COLOUR)),
     "ram_denoise_256": lambda: _ram(Identity(_COLOUR)),

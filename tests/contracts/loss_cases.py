@@ -93,6 +93,7 @@ CASES = {
     "Neighbor2Neighbor": Case(
         lambda: losses.Neighbor2Neighbor(regularisation=0), denoising, refused=inpainting, sentence="Splitting"
     ),
+    "Noise2Score": Case(losses.Noise2Score, denoising, refused=inpainting, sentence="Splitting"),
     "Noise2Void": Case(lambda: losses.Noise2Void(fraction=0.4), denoising, refused=inpainting, sentence="Splitting"),
     "Noise2Self": Case(lambda: losses.Noise2Self(spacing=2), denoising, refused=inpainting, sentence="Splitting"),
     "JacobianNorm": Case(lambda: losses.JacobianNorm(iterations=100)),

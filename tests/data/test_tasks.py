@@ -10,7 +10,16 @@ from wellposed.core.errors import DTypeError, ShapeError, UnknownNameError
 from wellposed.core.rng import streams
 from wellposed.data import RANDOM_TASKS, TASKS, FixedGaussian, gaussian_kernel, get_task, motion_kernel
 from wellposed.noise import Gaussian
-from wellposed.operators import BayerMosaic, Blur, CartesianMRI, Downsample, Identity, Mask, ParallelBeam2D
+from wellposed.operators import (
+    BayerMosaic,
+    Blur,
+    CartesianMRI,
+    Downsample,
+    Identity,
+    Mask,
+    NonCartesianMRI,
+    ParallelBeam2D,
+)
 
 PUBLISHED = {
     "denoise-easy": (Identity, 0.01),
@@ -33,6 +42,8 @@ PUBLISHED = {
     "demosaic": (BayerMosaic, 0.01),
     "mri-x4": (CartesianMRI, 5e-4),
     "mri-x8": (CartesianMRI, 5e-4),
+    "mcmri-x8": (CartesianMRI, 5e-4),
+    "radial-x4": (NonCartesianMRI, 5e-4),
     "ct-10": (ParallelBeam2D, 0.01),
     "ct-51": (ParallelBeam2D, 1e-4),
     "ct-51-poisson": (ParallelBeam2D, None),  # photon noise, and noise relative to the image: test_ct_tasks.py
@@ -45,6 +56,8 @@ MEASURED = {"gaussian": (3, 34, 50), "motion": (3, 34, 50), "denoise": (3, 64, 8
     "sr4-clean": (3, 16, 20),
     "demosaic": (1, 64, 80),
     "mri": (1, 64, 80),
+    "mcmri-x8": (15, 64, 80),
+    "radial-x4": (1, 31, 80),
     "ct-10": (1, 10, 103),
     "ct-51": (1, 51, 103),
     "ct-51-poisson": (1, 51, 103),
@@ -281,3 +294,13 @@ def test_tasks_are_pickled_for_worker_processes(name):
     x = task.fit(photograph(batch=1))
     copy = pickle.loads(pickle.dumps(task))
     assert torch.equal(copy.sample(x, generator=seeded(2))[0], task.sample(x, generator=seeded(2))[0])
+
+
+def test_multi_coil_mri_has_fifteen_coils_that_are_turned_for_each_image():
+    task = get_task("mcmri-x8")
+    _, physics = task.sample(task.fit(photograph(width=128)), generator=seeded(0))
+    maps, mask = physics.operator.coil_maps, physics.operator.mask
+    assert maps.shape == (2, 15, 64, 128)
+    torch.testing.assert_close(maps.abs().square().sum(1), torch.ones(2, 64, 128))
+    assert (maps[0] - maps[1]).abs().max() > 0.1
+    assert (mask[:, 0, 0].sum(1) == 16).all()

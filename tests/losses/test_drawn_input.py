@@ -174,6 +174,29 @@ def test_splits_keep_closed_forms_and_have_the_share_and_the_pattern_asked_for()
     torch.testing.assert_close(draw.physics.operator(x), draw.physics.operator.outer.mask * blur.operator(x))
 
 
+def test_whole_frames_are_kept_back_of_an_image_that_does_not_move():
+    """Artifact2Artifact: the network sees some frames, and is compared with the others."""
+    mask = (random_tensor(1, 1, 5, 6, 6, seed=4) > -0.5).double()
+    physics = wp.Physics(wp.operators.SequentialMRI(mask, (1, 6, 6)))
+    x = torch.complex(Y[:1], Y[1:]).expand(50, -1, -1, -1)
+    y = physics.operator(x)
+    for ratio, shown in ((0.4, 2), (0.01, 1), (0.99, 4)):
+        loss = Splitting(ratio=ratio, pattern="frames", compare="kept back")
+        draw = loss.draw(y, physics, generator=seeded())
+        frames = draw.physics.operator.mask.flatten(3).amax(3)[:, 0]
+        assert torch.equal(frames.sum(1), torch.full((50,), float(shown), dtype=torch.float64))
+        assert (frames.sum(0) > 0).all()
+        kept = frames[:, None, :, None, None]
+        torch.testing.assert_close(draw.physics.operator(x), kept * y)
+        torch.testing.assert_close(draw.y, kept * y)
+        model = loss.adapt(Square())
+        x_hat = model(y, physics, generator=seeded())
+        expected = ((1 - kept) * (physics.operator(x_hat) - y)).abs().square().flatten(1).mean(1)
+        torch.testing.assert_close(loss(x_hat=x_hat, y=y, physics=physics, model=model), expected)
+    with pytest.raises(ShapeError, match="frames"):
+        Splitting(pattern="frames").draw(Y, denoising())
+
+
 def test_neighbours_are_pixels_of_one_square_that_touch():
     y = torch.arange(60.0).view(1, 1, 6, 10).expand(300, 2, 6, 10) + torch.tensor([0.0, 100.0]).view(1, 2, 1, 1)
     draw = Neighbor2Neighbor().draw(y, denoising(), generator=seeded())
@@ -238,6 +261,7 @@ def test_what_makes_no_sense_is_refused():
         lambda: Splitting(ratio=1),
         lambda: Splitting(draws=-1),
         lambda: Splitting(centre=-1),
+        lambda: Splitting(pattern="frames", centre=1),
         lambda: Splitting(sampling=torch.ones(1)),
         lambda: Noise2Void(fraction=0),
         lambda: Noise2Void(radius=0),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.support.tensors import random_tensor
-from wellposed.core.errors import DTypeError, ShapeError
+from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.operators import CartesianMRI
 
 every_space = pytest.mark.parametrize("space", [(4, 6), (5, 7), (5, 4), (1, 3), (3, 4, 5), (2, 5, 3)], ids=str)
@@ -82,3 +82,84 @@ def test_real_images_are_refused():
 def test_masks_that_do_not_fit_are_refused(mask):
     with pytest.raises(ShapeError, match=r"^CartesianMRI expects a real mask"):
         CartesianMRI(mask, (1, 4, 4))
+
+
+def coil_maps(*shape, seed=3):
+    return random_tensor(*shape, seed=seed, dtype=torch.complex128)
+
+
+class TestCoils:
+    """Against the formula, written out with shifts and sums."""
+
+    @pytest.mark.parametrize("space", [(4, 6), (5, 7), (3, 4, 5)], ids=str)
+    @pytest.mark.parametrize("sets", [1, 2])
+    def test_equals_the_formula(self, space, sets):
+        axes = tuple(range(-len(space), 0))
+        maps, x = coil_maps(2, sets, 3, *space), random_tensor(2, sets, *space, dtype=torch.complex128)
+        mask = random_tensor(1, 1, *space, seed=1)
+        seen = np.fft.ifftshift((maps * x.unsqueeze(2)).sum(1).numpy(), axes)
+        expected = np.fft.fftshift(np.fft.fftn(seen, axes=axes, norm="ortho"), axes) * mask.numpy()
+        A = CartesianMRI(mask, (sets, *space), maps if sets > 1 else maps[:, 0])
+        torch.testing.assert_close(A(x), torch.from_numpy(expected))
+        assert A.measurement_shape == (3, *space)
+
+    def test_maps_without_batch_are_for_all_images(self):
+        maps, x = coil_maps(3, 4, 5), random_tensor(2, 1, 4, 5, dtype=torch.complex128)
+        mask = torch.ones(1, 1, 1, 5).double()
+        torch.testing.assert_close(
+            CartesianMRI(mask, (1, 4, 5), maps)(x), CartesianMRI(mask, (1, 4, 5), maps[None].repeat(2, 1, 1, 1))(x)
+        )
+
+    @pytest.mark.parametrize("sets", [1, 2])
+    def test_norm_is_known_where_the_mask_is_constant(self, sets):
+        maps = coil_maps(1, sets, 3, 4, 5)
+        A = CartesianMRI(torch.full((1, 1, 4, 5), 0.7).double(), (sets, 4, 5), maps)
+        expected = torch.linalg.matrix_norm(A.to_matrix(), ord=2)
+        torch.testing.assert_close(A.norm(), expected, rtol=1e-12, atol=0)
+
+    @pytest.mark.parametrize("shape", [(1, 1, 4, 5), (1, 1, 1, 5), (1, 1, 4, 1), (1, 1, 1, 1)], ids=str)
+    def test_gram_leaves_out_axes_along_which_the_mask_is_constant(self, shape):
+        """Whether the mask has one column there or equal ones."""
+        mask, x = random_tensor(*shape, seed=1), random_tensor(1, 1, 4, 5, dtype=torch.complex128)
+        for given in (mask, mask.expand(1, 1, 4, 5).clone()):
+            A = CartesianMRI(given, (1, 4, 5), coil_maps(1, 3, 4, 5))
+            torch.testing.assert_close(A.gram(x), A.adjoint(A(x)))
+
+    def test_frames_share_the_maps_and_have_masks_of_their_own(self):
+        maps, x = coil_maps(1, 3, 4, 5), random_tensor(2, 1, 6, 4, 5, dtype=torch.complex128)
+        mask = random_tensor(1, 1, 6, 1, 5, seed=1)
+        y = CartesianMRI(mask, (1, 6, 4, 5), maps, dynamic=True)(x)
+        assert y.shape == (2, 3, 6, 4, 5)
+        for frame in range(6):
+            still = CartesianMRI(mask[:, :, frame], (1, 4, 5), maps)
+            torch.testing.assert_close(y[:, :, frame], still(x[:, :, frame]))
+
+    @pytest.mark.parametrize(
+        ("maps", "error", "sentence"),
+        [
+            (torch.ones(3, 4, 6) + 0j, ShapeError, r"coil_maps of shape \(coils, 4, 5\).*got \(3, 4, 6\)"),
+            (torch.ones(1, 2, 3, 4, 5) + 0j, ShapeError, "has 2 sets of coil_maps.* for images of 1 channels"),
+            (torch.ones(3, 4, 5), DTypeError, "expects complex coil_maps, got torch.float32"),
+            (np.ones((3, 4, 5)), DTypeError, "coil_maps to be a torch.Tensor, got ndarray"),
+        ],
+        ids=["size", "sets", "real", "NumPy"],
+    )
+    def test_maps_that_do_not_fit_are_refused(self, maps, error, sentence):
+        with pytest.raises(error, match=sentence):
+            CartesianMRI(torch.ones(1, 1, 4, 5), (1, 4, 5), maps)
+
+    def test_measurements_of_another_number_of_coils_are_refused(self):
+        A = CartesianMRI(torch.ones(1, 1, 4, 5).double(), (1, 4, 5), coil_maps(3, 4, 5))
+        with pytest.raises(ShapeError, match=r"measurements of shape \(B, 3, 4, 5\), got \(1, 2, 4, 5\)"):
+            A.adjoint(torch.ones(1, 2, 4, 5, dtype=torch.complex128))
+
+
+@pytest.mark.parametrize("mask", [torch.zeros(1, 1, 4, 4), torch.eye(2).view(2, 1, 1, 2) * torch.tensor([1, 0])])
+def test_masks_that_sample_nothing_are_refused(mask):
+    with pytest.raises(ArgumentError, match="CartesianMRI has a mask that samples nothing"):
+        CartesianMRI(mask, (1, 4, mask.shape[-1]))
+
+
+def test_frames_need_an_axis():
+    with pytest.raises(ShapeError, match=r"\(C, T, H, W\), since it is dynamic; got \(1, 4, 4\)"):
+        CartesianMRI(torch.ones(1, 1, 4, 4), (1, 4, 4), dynamic=True)

@@ -5,7 +5,7 @@ import torch
 
 from wellposed.core.errors import SolverError
 from wellposed.operators import Blur, Identity, Mask
-from wellposed.optim import LeastSquares, PrimalDual, RegularisedProblem, TotalVariation
+from wellposed.optim import LeastSquares, PrimalDual, RegularisedProblem, Term, TotalVariation
 from wellposed.solvers import Status, run
 
 EXACT = PrimalDual(tolerance=1e-10, max_steps=20_000)
@@ -13,7 +13,7 @@ EXACT = PrimalDual(tolerance=1e-10, max_steps=20_000)
 
 def solve(y, operator, weight, method=EXACT, x0=None, **options):
     start = operator.adjoint(y) if x0 is None else x0
-    problem = RegularisedProblem(LeastSquares(operator, y), TotalVariation(tuple(start.shape[1:])), weight)
+    problem = RegularisedProblem(LeastSquares(operator, y), Term(TotalVariation(tuple(start.shape[1:])), weight))
     return run(method, problem, method.init(problem, start), **options)
 
 
@@ -71,7 +71,7 @@ def test_the_duality_gap_closes_whatever_the_steps(step_ratio):
     solution = solve(y, Identity(), weight, method)
     prior = TotalVariation((2, 6, 7))
     primal = (solution.value - y).square().flatten(1).sum(1) / 2 + weight * prior.value(solution.value)
-    back = prior.analysis.adjoint(solution.state.dual)
+    back = prior.operator.adjoint(solution.state.dual[0])
     dual = (y.square() - (y - back).square()).flatten(1).sum(1) / 2
     assert solution.status is Status.completed
     assert (primal - dual >= -1e-12).all()
@@ -101,7 +101,7 @@ def test_the_scale_of_the_data_is_free(scale):
 
 def test_resuming_equals_going_on():
     y = torch.rand(1, 1, 6, 6, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    problem = RegularisedProblem(LeastSquares(Identity(), y), TotalVariation((1, 6, 6)), weights(0.1))
+    problem = RegularisedProblem(LeastSquares(Identity(), y), Term(TotalVariation((1, 6, 6)), weights(0.1)))
     whole, half = PrimalDual(tolerance=None, max_steps=20), PrimalDual(tolerance=None, max_steps=10)
     first = run(half, problem, half.init(problem, y))
     torch.testing.assert_close(
@@ -118,7 +118,7 @@ def test_too_few_steps_are_told():
 
 def test_the_objective_falls_to_its_least_value():
     y = torch.rand(1, 1, 6, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    problem = RegularisedProblem(LeastSquares(Identity(), y), TotalVariation((1, 6, 6)), weights(0.2))
+    problem = RegularisedProblem(LeastSquares(Identity(), y), Term(TotalVariation((1, 6, 6)), weights(0.2)))
     method = PrimalDual(tolerance=None, max_steps=2000)
     solution = run(method, problem, method.init(problem, y), record={"objective": lambda s: problem.value(s.x)})
     assert solution.stats["history"]["objective"].shape == (2000, 1)

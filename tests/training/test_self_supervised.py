@@ -1,5 +1,6 @@
 """Training without ground truth: losses that draw, and multipliers that are learnt, kept and resumed."""
 
+import accelerate
 import pytest
 import torch
 
@@ -7,8 +8,9 @@ import wellposed as wp
 from tests.support.training import Toy, corrector
 from wellposed.losses import R2R, SURE, UNSURE, EquivariantImaging, MeasurementConsistency, Splitting
 from wellposed.metrics import psnr
-from wellposed.training import Options, Trainer
+from wellposed.training import Exercise, Options, Trainer
 from wellposed.training.checkpoint import read_checkpoint
+from wellposed.training.stepper import Stepper
 
 BLIND = Toy("blind", 0.1, has_truth=False)
 
@@ -76,15 +78,34 @@ def test_accumulated_parts_of_a_step_move_the_multipliers_once():
     assert values[1] - 0.0025 == pytest.approx(values[0] - 0.0025, rel=0.3)
 
 
+def stepper(problem, **changes):
+    options = Options(**{"steps": 4, "batch": 4, "learning_rate": 1e-3, "ema": 0.0} | changes)
+    loss = UNSURE(rate=1e-3, momentum=0.0)
+    return Stepper(corrector(), [Exercise(problem)], loss, options, accelerate.Accelerator(), torch.device("cpu"))
+
+
 def test_multipliers_stand_still_where_the_loss_is_not_finite():
     class Lost(Toy):
         def batch(self, count, *, generator):
             batch = super().batch(count, generator=generator)
             return batch._replace(y=batch.y * torch.nan)
 
-    run = Trainer(corrector(), [Lost("lost")], Options(steps=2, batch=2), loss=UNSURE())
-    with pytest.raises(wp.core.errors.TrainingError):
-        run.run()
+    lost = stepper(Lost("lost"))
+    multipliers = lost.loss.multipliers()[0]
+    multipliers.velocity.fill_(3.0)
+    lost.advance(0, 1e-3)
+    assert multipliers.value.item() == pytest.approx(0.0025)
+    assert multipliers.velocity.item() == 3
+
+
+def test_half_precision_scales_the_loss_and_not_the_multipliers():
+    moved = []
+    for precision in ("fp32", "fp16"):
+        one = stepper(BLIND, precision=precision)
+        one.advance(0, 1e-3)
+        moved.append(one.loss.multipliers()[0].value.item() - 0.0025)
+    assert moved[1] == pytest.approx(moved[0], rel=0.05)
+    assert moved[0] > 1e-4
 
 
 def test_validation_uses_the_network_as_the_loss_does_at_test():

@@ -29,7 +29,10 @@ _NIFTI = (".nii", ".nii.gz")
 def reconstruct(
     measurements: Annotated[
         Path,
-        typer.Argument(help="A file that 'wellposed simulate' or save_measurements wrote, or a sinogram (--geometry)."),
+        typer.Argument(
+            help="A file that 'wellposed simulate' or save_measurements wrote, a sinogram (--geometry), or an MRI "
+            "scan: k-space in .h5 (fastMRI, ISMRMRD) or .npz."
+        ),
     ],
     output: Output,
     geometry: Annotated[
@@ -38,21 +41,17 @@ def reconstruct(
     method: Method = "auto",
     device: Device = "cpu",
     *,
+    shifted: Annotated[bool, typer.Option(help="Of an MRI scan: DC is in the corner of its k-space.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recover the picture from its measurements. Of a complex one, pictures show the magnitude, arrays hold all."""
-    from wellposed.data import load_measurements, read_sinogram, write_image
+    """Recover the picture from its measurements. Pictures and NIfTI show the magnitude of a complex one, arrays all."""
+    from wellposed.data import write_image, write_nifti
     from wellposed.verbs.reconstruct import check_method, choose_method
     from wellposed.verbs.reconstruct import reconstruct as recover
 
     check_method(method)
-    check_output(output, source=measurements, suffixes=_PICTURES + _ARRAYS)
-    where = checked_device(device)
-    if geometry is None:
-        y, physics = load_measurements(measurements, device=where)
-    else:
-        sinogram, beam = read_sinogram(measurements, geometry)
-        y, physics = sinogram.to(where), beam.to(where)
+    check_output(output, source=measurements, suffixes=_PICTURES + _ARRAYS + _NIFTI)
+    y, physics = _load(measurements, geometry, checked_device(device), shifted=shifted)
     _check_room(output, y, physics)
     chosen = choose_method(y, physics) if method == "auto" else method
     with progress(f"reconstructing by {chosen}", quiet=quiet) as update:
@@ -68,15 +67,19 @@ def reconstruct(
     say(f"{output}: image {tuple(x_hat.shape)} by {chosen}{why}", quiet=quiet)
 
 
-def _load(path: Path, device: torch.device, *, shifted: bool) -> tuple[Any, Physics]:
-    """Return what a file of measurements holds, or a scan, whose coil maps are estimated if it has none."""
-    from wellposed.data import is_scan, load_measurements, read_scan, scan_measurements
+def _load(path: Path, geometry: Path | None, device: torch.device, *, shifted: bool) -> tuple[Any, Physics]:
+    """Return what a file of measurements holds, or a sinogram, or an MRI scan, whose coil maps it may lack."""
+    from wellposed.data import is_scan, load_measurements, read_scan, read_sinogram, scan_measurements
 
-    if not is_scan(path):
-        if shifted:
-            raise ArgumentError(f"--shifted is for scans (.h5, .npz), and {path} is none.")
+    is_mri = geometry is None and is_scan(path)
+    if shifted and not is_mri:
+        raise ArgumentError(f"--shifted is for MRI scans (.h5, .npz), and {path} is none.")
+    if is_mri:
+        y, physics = scan_measurements(read_scan(path, shifted=shifted))
+    elif geometry is None:
         return load_measurements(path, device=device)
-    y, physics = scan_measurements(read_scan(path, shifted=shifted))
+    else:
+        y, physics = read_sinogram(path, geometry)
     return y.to(device), physics.to(device)
 
 

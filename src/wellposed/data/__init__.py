@@ -32,6 +32,7 @@ from wellposed.data.mri_files import (
     write_nifti,
 )
 from wellposed.data.mri_scans import kspace_noise, scan_measurements
+from wellposed.data.mri_tasks import multicoil_mri, radial_mri
 from wellposed.data.noise_families import FixedGaussian, RandomGaussian, RandomPoissonGaussian, uniform_per_image
 from wellposed.data.pair_files import PairFile, write_pairs
 from wellposed.data.pair_tensors import PairTensors
@@ -131,11 +132,13 @@ __all__ = [
     "list_images",
     "load_measurements",
     "motion_kernel",
+    "multicoil_mri",
     "noise_covariance",
     "parallel_views",
     "pipe_menon_density",
     "poisson_disc_mask",
     "radial_mask",
+    "radial_mri",
     "radial_trajectory",
     "ramp_density",
     "random_phase",

@@ -8,6 +8,7 @@ Each weight is the share of k-space that belongs to its sample, in units of :mat
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def ramp_density(trajectory: Tensor, size: tuple[int, ...]) -> Tensor:
     --------
     >>> from wellposed.data import radial_trajectory
     >>> ramp_density(radial_trajectory(2, 4), (4, 4))[0, 0, 0] / torch.pi
-    tensor([1.1429, 0.5714, 0.1429, 0.5714])
+    tensor([0.9412, 0.4706, 0.1176, 0.4706])
     """
     dimensions = trajectory.shape[-1]
     distance = torch.linalg.vector_norm(trajectory, dim=-1)
@@ -54,9 +55,11 @@ def ramp_density(trajectory: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def pipe_menon_density(trajectory: Tensor, size: tuple[int, ...], *, n_iter: int = 20) -> Tensor:
-    r"""Return the fixed point of :math:`w \leftarrow w / |A A^H w|`: for any trajectory.
+    r"""Return the fixed point of :math:`w \leftarrow w / (A\, \mathrm{diag}(h) A^H w)`: for any trajectory.
 
-    A samples images of twice the size, since the point spread function must be right as far as two pixels can be apart.
+    A samples images of nearly twice the size, as far as two pixels can be apart, and h is a triangle along each axis,
+    one in the middle and zero at the borders: so k-space is smoothed by a kernel that is nowhere negative,
+    :math:`\mathrm{sinc}^2`.
 
     Parameters
     ----------
@@ -82,12 +85,27 @@ def pipe_menon_density(trajectory: Tensor, size: tuple[int, ...], *, n_iter: int
     1.0
     """
     check_whole("pipe_menon_density", "n_iter", n_iter, least=1)
-    doubled = tuple(2 * length for length in size)
+    doubled = tuple(2 * length - 1 for length in size)
     operator = NUFFT(trajectory, (1, *doubled))
+    triangle = _triangle(size, trajectory)
     weights = torch.ones(len(trajectory), 1, *trajectory.shape[1:-1], dtype=trajectory.dtype, device=trajectory.device)
     for _ in range(n_iter):
-        weights = weights / operator(operator.adjoint(weights.to(trajectory.dtype.to_complex()))).abs()
+        weights = weights / _smoothed(operator, triangle, weights)
     return weights * (math.prod(size) / math.prod(doubled))
+
+
+def _smoothed(operator: NUFFT, triangle: Tensor, weights: Tensor) -> Tensor:
+    image = cast("Tensor", operator.adjoint(weights.to(weights.dtype.to_complex())))
+    return cast("Tensor", operator(triangle * image)).abs()
+
+
+def _triangle(size: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return the product of 1 - |m| / N along each axis, for m from -(N - 1) to N - 1."""
+    product = torch.ones((), dtype=like.dtype, device=like.device)
+    for axis, length in enumerate(size):
+        distance = torch.arange(1 - length, length, dtype=like.dtype, device=like.device).abs()
+        product = product * (1 - distance / length).view(-1, *[1] * (len(size) - 1 - axis))
+    return product
 
 
 def voronoi_density(trajectory: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -96,6 +97,8 @@ def scan_measurements(scan: MRIScan) -> tuple[Tensor, Physics]:
             )
         maps = espirit_maps(scan.kspace, calibration=size)
     images = CartesianMRI(scan.mask, (coils, height, width)).adjoint(scan.kspace)
-    brightest = root_sum_of_squares(images).flatten(1).amax(1).clamp(min=torch.finfo(torch.float32).tiny)
+    brightest = (
+        root_sum_of_squares(cast("Tensor", images)).flatten(1).amax(1).clamp(min=torch.finfo(torch.float32).tiny)
+    )
     y = scan.kspace / brightest.view(-1, 1, 1, 1)
     return y, Physics(CartesianMRI(scan.mask, (1, height, width), maps), Gaussian(kspace_noise(y)))

@@ -11,6 +11,7 @@ from wellposed.core.names import check_name
 from wellposed.data.ct_tasks import CT_TASKS
 from wellposed.data.kernels import gaussian_kernel, motion_kernel
 from wellposed.data.masks import bernoulli_mask, cartesian_mask
+from wellposed.data.mri_tasks import MRI_TASKS
 from wellposed.data.noise_families import FixedGaussian
 from wellposed.data.random_tasks import RANDOM_TASKS
 from wellposed.data.task import Task
@@ -158,6 +159,7 @@ def _all_tasks() -> list[Task]:
         ),
         *mri,
         *CT_TASKS,
+        *MRI_TASKS,
     ]
 
 

@@ -60,11 +60,8 @@ def radial_trajectory(
 
     Examples
     --------
-    >>> radial_trajectory(1, 4)[0, 0] / math.pi
-    tensor([[-0.0000, -1.0000],
-            [-0.0000, -0.5000],
-            [0.0000, 0.0000],
-            [0.0000, 0.5000]])
+    >>> radial_trajectory(1, 4)[0, 0, :, 1] / math.pi
+    tensor([-1.0000, -0.5000,  0.0000,  0.5000])
     """
     check_counts("radial_trajectory", n_spokes=n_spokes, n_samples=n_samples)
     check_name("order of spokes", order, ("uniform", "golden"))
@@ -147,6 +144,8 @@ def rosette_trajectory(n_petals: int, n_samples: int) -> Tensor:
 
     .. math:: k(t) = \pi \sin(t)\, e^{i t / n}
 
+    for n petals, and :math:`e^{2 i t / n}` if n is even, so that they are evenly spread.
+
     Parameters
     ----------
     n_petals, n_samples : int
@@ -165,9 +164,10 @@ def rosette_trajectory(n_petals: int, n_samples: int) -> Tensor:
     torch.Size([1, 5, 64, 2])
     """
     check_counts("rosette_trajectory", n_petals=n_petals, n_samples=n_samples)
-    time = math.pi * (torch.arange(n_petals)[:, None] + torch.arange(n_samples) / n_samples)
-    angle = 2 * time / n_petals if n_petals % 2 == 0 else time / n_petals
-    return (math.pi * time.sin()[..., None] * torch.stack([angle.sin(), angle.cos()], dim=-1))[None]
+    petal, along = torch.arange(n_petals)[:, None], math.pi / n_samples * torch.arange(n_samples)
+    angle = (math.pi * petal + along) * ((2 - n_petals % 2) / n_petals)
+    radius = math.pi * (1 - 2 * (petal % 2)) * along.sin()
+    return (radius[..., None] * torch.stack([angle.sin(), angle.cos()], dim=-1))[None]
 
 
 def random_trajectory(

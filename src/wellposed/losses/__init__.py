@@ -10,6 +10,7 @@ from wellposed.losses.multi_operator import MultiOperatorImaging
 from wellposed.losses.multipliers import Multipliers
 from wellposed.losses.neighbor2neighbor import Neighbor2Neighbor
 from wellposed.losses.noise2noise import Noise2Noise
+from wellposed.losses.noise2score import Noise2Score
 from wellposed.losses.noise2void import Noise2Self, Noise2Void
 from wellposed.losses.recorrupted import R2R
 from wellposed.losses.splitting import Splitting, ssdu
@@ -37,6 +38,7 @@ __all__ = [
     "Multipliers",
     "Neighbor2Neighbor",
     "Noise2Noise",
+    "Noise2Score",
     "Noise2Self",
     "Noise2Void",
     "Ramp",

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wellposed.core.errors import UnsupportedError
 from wellposed.core.shapes import Shape
-from wellposed.operators import CartesianMRI, Compose, Identity, Mask, Operator
+from wellposed.operators import CartesianMRI, Compose, Identity, Mask, Operator, SequentialMRI
 from wellposed.operators.base import LinearOperator
 from wellposed.physics import Physics
 
@@ -32,7 +32,7 @@ def thinned(owner: str, physics: Physics, kept: Tensor) -> Physics:
 
 
 def _thinned_operator(owner: str, operator: LinearOperator, kept: Tensor) -> Operator:
-    if isinstance(operator, (Mask, CartesianMRI)):
+    if isinstance(operator, (Mask, CartesianMRI, SequentialMRI)):
         return operator.with_params(mask=operator.mask * kept)
     shape: Shape = operator.measurement_shape
     if len(shape) not in (3, 4) or any(isinstance(size, tuple) for size in shape):

@@ -123,7 +123,7 @@ class MultiOperatorEquivariantImaging(Loss):
     """
 
     transform: Transform
-    operators: Operators = None
+    operators: Operators = field(default=None, repr=False)
     noisy: bool = True
 
     def __call__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -57,7 +57,7 @@ class MultiOperatorImaging(Loss):
     tensor([2.])
     """
 
-    operators: Operators = None
+    operators: Operators = field(default=None, repr=False)
     noisy: bool = True
 
     def __call__(

@@ -59,13 +59,23 @@ class Multipliers(nn.Module):
         self.register_buffer("velocity", torch.zeros_like(start))
 
     @torch.no_grad()
-    def ascend(self) -> None:
-        """Take a step along the gradient, where there is one, and forget the gradient."""
+    def ascend(self, *, unless: Tensor | None = None) -> None:
+        """Take a step along the gradient, where there is one, and forget the gradient.
+
+        Parameters
+        ----------
+        unless : Tensor of bool, shape (), optional
+            If true, everything stays as it is; the host does not wait to know.
+        """
         gradient = self.value.grad
         if gradient is None:
             return
-        self.velocity.mul_(self.momentum).add_(gradient)
-        self.value.add_(self.velocity, alpha=self.rate)
+        velocity = self.momentum * self.velocity + gradient
+        value = self.value + self.rate * velocity
         if self.least is not None:
-            self.value.clamp_min_(self.least)
+            value = value.clamp_min(self.least)
+        if unless is not None:
+            velocity, value = torch.where(unless, self.velocity, velocity), torch.where(unless, self.value, value)
+        self.velocity.copy_(velocity)
+        self.value.copy_(value)
         self.value.grad = None

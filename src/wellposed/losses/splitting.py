@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_whole
-from wellposed.core.errors import ArgumentError
+from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_name
 from wellposed.core.tree import Tree
 from wellposed.losses._residuals import one_tensor
@@ -39,7 +39,9 @@ class SplittingLoss(DrawingLoss):
         name = type(self).__name__
         if not 0 < self.ratio < 1:
             raise ArgumentError(f"{name} expects a ratio between 0 and 1, got {self.ratio!r}.")
-        check_name("pattern", self.pattern, ("points", "rows", "columns"))
+        check_name("pattern", self.pattern, ("points", "rows", "columns", "frames"))
+        if self.pattern == "frames" and (self.density != "uniform" or self.centre):
+            raise ArgumentError(f"{name} keeps back frames with one density, all alike: leave out density and centre.")
         check_name("density", self.density, ("uniform", "gaussian"))
         check_name("choice of what to compare", self.compare, ("all", "kept back"))
         check_whole(name, "centre", self.centre, least=0)
@@ -52,6 +54,8 @@ class SplittingLoss(DrawingLoss):
         """Draw which measurements the network sees."""
         name = type(self).__name__
         y = one_tensor(name, y)
+        if self.pattern == "frames" and (y.ndim != 5 or y.shape[2] < 2):
+            raise ShapeError(f"{name} splits the frames of measurements (B, C, T, H, W), T > 1, got {tuple(y.shape)}.")
         probability = kept_probability(y, self.ratio, self.density, self.pattern, self.centre)
         kept = draw_kept(y, probability, self.pattern, generator)
         weight = self._weight(kept, probability)
@@ -89,8 +93,10 @@ class Splitting(SplittingLoss):
     ----------
     ratio : float
         The share of the measurements that the network sees, on average, between 0 and 1.
-    pattern : {"points", "rows", "columns"}
-        Whether single numbers are kept back, or whole rows or columns; always in all channels.
+    pattern : {"points", "rows", "columns", "frames"}
+        Whether single numbers are kept back, or whole rows, columns or frames (C, T, H, W); always in all channels. Of
+        frames there is always the same share, at least one is shown and one kept back: so trains Artifact2Artifact,
+        with frames of an image that does not move, by `SequentialMRI`.
     density : {"uniform", "gaussian"}
         Where: with the same probability everywhere, or most near the middle, as in SSDU: :math:`\exp(-2 r^2)`, with r
         from 0 to 1 along each axis.
@@ -112,6 +118,8 @@ class Splitting(SplittingLoss):
         If there is no such pattern, density or choice.
     UnsupportedError
         On a call, if the measurements are not an image, a spectrum or a sinogram, or the operator is not linear.
+    ShapeError
+        On a call, if there are no frames to split.
 
     References
     ----------
@@ -120,6 +128,8 @@ class Splitting(SplittingLoss):
     doi:10.1002/mrm.28378.
     Millard, Chiew, *A theoretical framework for self-supervised MR image reconstruction using sub-sampling via
     variable density Noisier2Noise*, IEEE Trans. Computational Imaging 9 (2023), doi:10.1109/TCI.2023.3299212.
+    Liu, Sun, Eldeniz, Gan, An, Kamilov, *RARE: image reconstruction using deep priors learned without ground truth*,
+    IEEE J. Selected Topics in Signal Processing 14 (2020), arXiv:1912.05854 (whole frames).
     Daras, Shah, Dagan, Gollakota, Dimakis, Klivans, *Ambient diffusion: learning clean distributions from corrupted
     data*, NeurIPS 2023, arXiv:2305.19256.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -80,7 +80,7 @@ class SURE(Loss):
     """
 
     step: float | None = 1e-2
-    covariance: Callable[[Tensor], Tensor] | None = None
+    covariance: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_step("SURE", self.step)

@@ -21,8 +21,8 @@ _SLOPE = 0.1
 class BlindSpot(Denoiser):
     r"""Foretell each pixel from all others: :math:`\partial \hat x_i / \partial x_i = 0` by construction.
 
-    Four copies of the image, turned by quarters, pass a U-Net that looks upwards only: convolutions reach from their row
-    to those above, each pooling and the output come after a shift by one row. Turned back, the four see everything
+    Four copies of the image, turned by quarters, pass a U-Net that looks upwards only: convolutions reach from their
+    row to those above, each pooling and the output come after a shift by one row. Turned back, the four see everything
     above, below, to the left and to the right of the pixel, and convolutions of 1 x 1 join them. The channels of a
     pixel are all hidden together.
 

@@ -18,6 +18,7 @@ from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
+from wellposed.operators.wavelets import Wavelets
 
 __all__ = [
     "NUFFT",
@@ -47,4 +48,5 @@ __all__ = [
     "SpectralResponse",
     "Stack",
     "Sum",
+    "Wavelets",
 ]

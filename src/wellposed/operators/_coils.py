@@ -35,13 +35,14 @@ def checked_maps(owner: str, coil_maps: Tensor | None, channels: int | None, spa
     if coil_maps is None:
         return None
     check_tensor(owner, "coil_maps", coil_maps)
+    given = tuple(coil_maps.shape)
     if coil_maps.ndim == len(space) + 1 and not isinstance(coil_maps, torch.nn.Parameter):
         coil_maps = coil_maps[None]
     if coil_maps.ndim - len(space) not in (2, 3) or tuple(coil_maps.shape[-len(space) :]) != space:
         sizes = ", ".join(map(str, space))
         raise ShapeError(
             f"{owner} expects coil_maps of shape (coils, {sizes}), (B or 1, coils, {sizes}) or (B or 1, sets, coils, "
-            f"{sizes}), got {tuple(coil_maps.shape)}."
+            f"{sizes}), got {given}."
         )
     if not coil_maps.is_complex():
         raise DTypeError(
@@ -50,7 +51,7 @@ def checked_maps(owner: str, coil_maps: Tensor | None, channels: int | None, spa
     sets = coil_maps.shape[1] if coil_maps.ndim == len(space) + 3 else 1
     if channels != sets:
         raise ShapeError(
-            f"{owner} has {sets} set{'s' * (sets > 1)} of coil_maps, of shape {tuple(coil_maps.shape)}, for images of "
+            f"{owner} has {sets} set{'s' * (sets > 1)} of coil_maps, of shape {given}, for images of "
             f"{channels} channels: each set of maps goes with one channel."
         )
     return coil_maps

@@ -24,6 +24,7 @@ from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
+from wellposed.operators.wavelets import Wavelets
 
 __all__ = ["EXAMPLES"]
 
@@ -131,6 +132,9 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "Scaled, complex, per image": lambda: Scaled(
         CartesianMRI(_binary(1, 1, 4, 4), (1, 4, 4)), torch.tensor([1 + 2j, -1j, 0.5])
     ),
+    "Wavelets": lambda: Wavelets((2, 4, 6), "db2", levels=2),
+    "Wavelets, odd": lambda: Wavelets((1, 5, 3), "db1", levels=1),
+    "Wavelets, 3D": lambda: Wavelets((1, 2, 4, 3), "db3", levels=2),
     "Stack": lambda: Stack((Downsample(2, (1, 4, 6)), Mask(_binary(1, 1, 4, 6)))),
 }
 """Makers of float32 operators by name; the word before the first comma is the class."""

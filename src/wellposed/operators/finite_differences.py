@@ -50,8 +50,8 @@ class FiniteDifferences(LinearOperator):
 
     def _forward(self, x: Tensor) -> Tensor:
         differences = x.new_zeros(len(x), len(self.image_shape) - 1, *x.shape[1:])
-        for part, axis in zip(differences.unbind(1), self._axes(), strict=True):
-            part.narrow(axis, 0, part.shape[axis] - 1).copy_(x.diff(dim=axis))
+        for index, axis in enumerate(self._axes()):
+            differences.select(1, index).narrow(axis, 0, x.shape[axis] - 1).copy_(x.diff(dim=axis))
         return differences
 
     def _adjoint(self, y: Tensor) -> Tensor:

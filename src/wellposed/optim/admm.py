@@ -17,6 +17,8 @@ from wellposed.solvers import CG, solve
 
 __all__ = ["ADMM", "DouglasRachford"]
 
+_SYSTEM = CG(tolerance=1e-6, max_steps=100)
+
 
 class State(NamedTuple):
     """Image, the copies z of C x and scaled multipliers u, one a term, and the bookkeeping of the driver."""
@@ -61,15 +63,15 @@ class ADMM:
     References
     ----------
     Boyd, Parikh, Chu, Peleato, Eckstein, *Distributed optimization and statistical learning via the alternating
-    direction method of multipliers*, Found. Trends Mach. Learn. 3 (2011). Afonso, Bioucas-Dias, Figueiredo, *An augmented
-    Lagrangian approach to the constrained optimization formulation of imaging inverse problems*, IEEE Trans. Image
-    Processing 20 (2011).
+    direction method of multipliers*, Found. Trends Mach. Learn. 3 (2011). Afonso, Bioucas-Dias, Figueiredo, *An
+    augmented Lagrangian approach to the constrained optimization formulation of imaging inverse problems*, IEEE Trans.
+    Image Processing 20 (2011).
     """
 
     tolerance: float | None = 1e-4
     max_steps: int = 300
     penalty: float = 0.1
-    solver: CG = CG(tolerance=1e-6, max_steps=100)
+    solver: CG = _SYSTEM
 
     def __post_init__(self) -> None:
         if not self.penalty > 0:
@@ -181,15 +183,14 @@ class DouglasRachford:
         UnsupportedError
             If there are not two parts with a proximal step.
         """
-        _two_parts(problem)
-        return SplittingState(x=x0, shadow=x0, **blank(x0))
+        first, _ = _two_parts(problem)
+        return SplittingState(x=first.prox(x0, self._gamma(x0)), shadow=x0, **blank(x0))
 
     def step(self, problem: RegularisedProblem, state: SplittingState) -> SplittingState:
         """Take one step of each image that has not converged; x is the proximal step of f at the new s."""
         first, second = _two_parts(problem)
-        gamma = torch.full_like(state.change, self.gamma)
-        x = first.prox(state.shadow, gamma)
-        shadow = state.shadow + self.relaxation * (second.prox(2 * x - state.shadow, gamma) - x)
+        gamma = self._gamma(state.x)
+        shadow = state.shadow + self.relaxation * (second.prox(2 * state.x - state.shadow, gamma) - state.x)
         new = state._replace(x=first.prox(shadow, gamma), shadow=shadow)
         return settle(state, new, self.tolerance, watched=("shadow",))
 
@@ -198,6 +199,9 @@ class DouglasRachford:
         if not problem.convex:
             return Guarantee(holds=False, reason="A part of the problem is not convex.")
         return Guarantee(holds=True, reason="Convex, by the proximal steps of both parts: Lions and Mercier (1979).")
+
+    def _gamma(self, x: Tensor) -> Tensor:
+        return torch.full((len(x),), self.gamma, dtype=x.real.dtype, device=x.device)
 
 
 class SplittingState(NamedTuple):

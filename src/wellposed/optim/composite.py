@@ -51,7 +51,8 @@ class Composite(Functional):
     operator: LinearOperator
 
     def __post_init__(self) -> None:
-        if not isinstance(self.functional, Functional) or not isinstance(self.operator, Operator):
+        functional: Any = self.functional
+        if not (isinstance(functional, Functional) and isinstance(self.operator, Operator)):
             raise ArgumentError("Composite expects a function such as L1() and an operator, in this order.")
 
     @property

@@ -103,7 +103,7 @@ class DualDescent:
         step = problem.operator.norm().to(state.momentum).square().reciprocal()
         uphill: Any = problem.operator(state.x_ahead)
         dual = problem.functional.conjugate_prox(
-            torch.addcmul(state.dual_ahead, per_image(step, uphill), uphill), step, problem.gamma
+            torch.addcmul(state.dual_ahead, per_image(step, uphill).to(uphill.dtype), uphill), step, problem.gamma
         )
         back: Any = problem.operator.adjoint(dual)
         x = problem.z - back
@@ -113,8 +113,8 @@ class DualDescent:
         ahead = state._replace(
             x=x,
             dual=dual,
-            x_ahead=torch.lerp(state.x, x, per_image(reach, x)),
-            dual_ahead=torch.lerp(state.dual, dual, per_image(reach, dual)),
+            x_ahead=torch.lerp(state.x, x, per_image(reach, x).to(x.dtype)),
+            dual_ahead=torch.lerp(state.dual, dual, per_image(reach, dual).to(dual.dtype)),
             momentum=momentum,
         )
         return ahead if self.tolerance is None else settle(state, ahead, self.tolerance)

@@ -17,7 +17,7 @@ __all__ = ["PrimalDual"]
 
 
 class State(NamedTuple):
-    """Image, dual variables (one a term), step sizes, and the bookkeeping of the driver; sizes and `change` are (B,)."""
+    """Image, dual variables, one a term, step sizes (B,), and the bookkeeping of the driver."""
 
     x: Tensor
     dual: tuple[Tree, ...]
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class PrimalDual:
-    r"""Minimise :math:`f(x) + h(x) + \sum_i \lambda_i g_i(C_i x)`, with f smooth, and h and the g_i known by their prox.
+    r"""Minimise :math:`f(x) + h(x) + \sum_i \lambda_i g_i(C_i x)`, with f smooth, h and the g_i known by their prox.
 
     .. math::
         x^+ &= \mathrm{prox}_{\tau h}\big(x - \tau (\nabla f(x) + \textstyle\sum_i C_i^H u_i)\big) \\

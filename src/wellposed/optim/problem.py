@@ -128,7 +128,9 @@ class RegularisedProblem:
             raise ArgumentError(f"RegularisedProblem expects a data fidelity, got {type(data).__name__}.")
         for term in terms:
             if not isinstance(term, Term):
-                raise ArgumentError(f"RegularisedProblem expects terms, Term(prior, weight), got {type(term).__name__}.")
+                raise ArgumentError(
+                    f"RegularisedProblem expects terms, Term(prior, weight), got {type(term).__name__}."
+                )
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "terms", terms)
 

@@ -16,7 +16,7 @@ from wellposed.optim.settling import blank, settle
 __all__ = ["ProximalGradient"]
 
 _HALVINGS = 60
-_GROWTH = 2.0
+_NUDGE = 1e-3
 
 
 class State(NamedTuple):
@@ -51,10 +51,12 @@ class ProximalGradient:
         Stop an image when it changes in a step by less than this, relative to its norm; None: take `max_steps` steps.
     max_steps : int
     accelerated : bool
-        Nesterov's momentum (FISTA), started afresh where it points uphill.
+        Nesterov's momentum (FISTA).
+    restart : bool
+        Start the momentum of an image afresh where it points uphill: fewer steps, without a proof.
     backtracking : bool
-        Find the step size of each image by halving it until the quadratic bound holds, and try twice the last one next
-        time; for functions whose L is infinite or unknown.
+        Halve the step size of each image until the quadratic bound holds, starting from one that is rather too large;
+        for functions whose L is infinite or unknown.
     step_ratio : float
         The factor r, at most 1 with momentum and below 2 without.
 
@@ -83,6 +85,7 @@ class ProximalGradient:
     tolerance: float | None = 1e-5
     max_steps: int = 500
     accelerated: bool = True
+    restart: bool = True
     backtracking: bool = False
     step_ratio: float = 1.0
 
@@ -106,9 +109,7 @@ class ProximalGradient:
         smooth, _ = _parts(problem)
         one = x0.real.new_ones(len(x0))
         if self.backtracking:
-            slope = norm(_gradient(smooth, x0))
-            size = norm(x0)
-            tau = torch.where((slope > 0) & (size > 0), size / torch.where(slope > 0, slope, 1), 1)
+            tau = _secant_step(smooth, x0)
         else:
             lipschitz = sum((term.lipschitz(x0) for term in smooth), start=0 * one)
             if not bool(torch.isfinite(lipschitz).all()):
@@ -126,7 +127,7 @@ class ProximalGradient:
             x, tau = self._backtracked(smooth, direct, state, slope)
         if not self.accelerated:
             return settle(state, state._replace(x=x, ahead=x, tau=tau), self.tolerance)
-        uphill = inner(state.ahead - x, x - state.x).real > 0
+        uphill = (inner(state.ahead - x, x - state.x).real > 0) & self.restart
         momentum = torch.where(uphill, 1, (1 + (1 + 4 * state.momentum.square()).sqrt()) / 2)
         reach = torch.where(uphill, 0, (state.momentum - 1) / momentum)
         ahead = x + per_image(reach, x) * (x - state.x)
@@ -136,15 +137,19 @@ class ProximalGradient:
         """Tell whether the objective is proven to fall to its least value: for convex problems."""
         if not problem.convex:
             return Guarantee(holds=False, reason="A part of the problem is not convex.")
+        if self.accelerated and self.restart:
+            return Guarantee(holds=False, reason="Restarts of the momentum have no proof: set restart=False.")
         if self.accelerated:
-            return Guarantee(holds=True, reason="Convex, with steps of at most 1 / L: Beck and Teboulle (2009), theorem 4.4.")
+            return Guarantee(
+                holds=True, reason="Convex, with steps of at most 1 / L: Beck and Teboulle (2009), theorem 4.4."
+            )
         return Guarantee(holds=True, reason="Convex, with steps below 2 / L: Combettes and Wajs (2005), theorem 3.4.")
 
     def _backtracked(
         self, smooth: tuple[Term, ...], direct: Term | None, state: State, slope: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the step of each image, and its size, at which the quadratic bound holds."""
-        start, tau = state.ahead, state.tau * _GROWTH
+        start, tau = state.ahead, state.tau
         value = _value(smooth, start)
         rounding = 16 * torch.finfo(value.dtype).eps * value.abs()
         x = start
@@ -165,7 +170,8 @@ def _parts(problem: RegularisedProblem) -> tuple[tuple[Term, ...], Term | None]:
     if len(rough) > 1 or not all(term.prior.has("prox") for term in rough):
         names = ", ".join(type(term.prior).__name__ for term in rough)
         raise UnsupportedError(
-            f"ProximalGradient takes one part without a gradient, which has a proximal step, got {names}: use PrimalDual."
+            f"ProximalGradient takes one part without a gradient, which has a proximal step, got {names}: "
+            "use PrimalDual."
         )
     return tuple(term for term in problem.all_terms if term.prior.has("gradient")), rough[0] if rough else None
 
@@ -181,3 +187,14 @@ def _value(smooth: tuple[Term, ...], x: Tensor) -> Tensor:
 def _forward_backward(start: Tensor, slope: Tensor, tau: Tensor, direct: Term | None) -> Tensor:
     moved = start - per_image(tau, start) * slope
     return moved if direct is None else direct.prox(moved, tau)
+
+
+def _secant_step(smooth: tuple[Term, ...], x: Tensor) -> Tensor:
+    """Return how far the image may move along the slope if its change there were the fastest, shape (B,)."""
+    slope = _gradient(smooth, x)
+    steepness, size = norm(slope), norm(x)
+    first = torch.where((steepness > 0) & (size > 0), size / torch.where(steepness > 0, steepness, 1), 1)
+    nudge = per_image(_NUDGE * first, x) * slope
+    bend = norm(_gradient(smooth, x - nudge) - slope)
+    curved = (bend > 0) & torch.isfinite(bend)
+    return torch.where(curved, norm(nudge) / torch.where(curved, bend, 1), first)

@@ -36,18 +36,13 @@ def settle(old: StateT, new: StateT, tolerance: float | None, *, watched: tuple[
     watched : tuple of str
     """
     active = old.active
-    if not bool_everywhere(active, tolerance):
+    if not _surely_all(active):
         new = type(new)(*[_choose(active, after, before) for after, before in zip(new, old, strict=True)])
     if tolerance is None:
         return new._replace(active=active)
     changes = [relative_change(getattr(new, name), getattr(old, name)) for name in watched]
     change = torch.where(active, torch.stack(changes).amax(0), old.change)
     return new._replace(change=change, active=active & (change > tolerance))
-
-
-def bool_everywhere(active: Tensor, tolerance: float | None) -> bool:
-    """Tell, without waiting for an accelerator, whether every image surely goes on."""
-    return (tolerance is None or len(active) == 1) and active.device.type == "cpu" and bool(active.all())
 
 
 def relative_change(new: Any, old: Any) -> Tensor:
@@ -57,6 +52,11 @@ def relative_change(new: Any, old: Any) -> Tensor:
     else:
         size, moved = norm(new), norm(new - old)
     return moved / torch.where(size > 0, size, 1)
+
+
+def _surely_all(active: Tensor) -> bool:
+    """Tell whether every image goes on, without waiting for an accelerator."""
+    return active.device.type == "cpu" and bool(active.all())
 
 
 def _choose(mask: Tensor, new: Any, old: Any) -> Any:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from wellposed.operators import FiniteDifferences
@@ -16,6 +15,8 @@ from wellposed.optim.norms import GroupNorm, L1Norm
 from wellposed.solvers import run
 
 __all__ = ["TotalVariation"]
+
+_DESCENT = DualDescent()
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class TotalVariation(Functional):
 
     Examples
     --------
+    >>> import torch
     >>> step = torch.zeros(1, 1, 4, 4)
     >>> step[..., 2:] = 1
     >>> TotalVariation((1, 4, 4)).value(step).item()
@@ -50,7 +52,7 @@ class TotalVariation(Functional):
 
     image_shape: tuple[int, ...]
     isotropic: bool = True
-    descent: DualDescent = DualDescent()
+    descent: DualDescent = _DESCENT
 
     @cached_property
     def operator(self) -> FiniteDifferences:

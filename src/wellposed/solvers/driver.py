@@ -122,6 +122,7 @@ def run(
     check_every: int = 1,
     callback: Callable[[int, StateT], bool | None] | None = None,
     record: Mapping[str, Callable[[StateT], Tensor]] | None = None,
+    stop: Callable[[StateT, StateT], Tensor] | None = None,
     throw: bool = True,
 ) -> Solution:
     """Step until every image of the batch has converged or failed, or `max_steps` steps are done.
@@ -141,6 +142,9 @@ def run(
         Called after each step as `callback(step, state)`, steps counted from 1; stops the iteration by returning True.
     record : dict of callables, optional
         Each is called on the state after each step; the results are stacked in `stats["history"][name]`.
+    stop : callable, optional
+        Called after each step as `stop(state before, state after)`; the images for which it gives true, shape (B,),
+        have converged. `wellposed.optim` has such rules, which combine with `&` and `|`.
     throw : bool
         Raise if an image failed. False hands the solution over whatever its status.
 
@@ -166,14 +170,16 @@ def run(
     state = _fail_where_not_finite(state)
     steps, stopped = 0, False
     while steps < method.max_steps and not stopped and (steps % check_every or bool(state.active.any())):
-        state, steps = method.step(problem, state), steps + 1
+        before, state, steps = state, method.step(problem, state), steps + 1
+        if stop is not None:
+            state = state._replace(active=state.active & ~stop(before, state))
         for name, measure in (record or {}).items():
             history[name].append(measure(state))
         stopped = callback is not None and callback(steps, state) is True
         if steps % check_every == 0:
             state = _fail_where_not_finite(state)
     state = _fail_where_not_finite(state)
-    has_goal = getattr(method, "tolerance", None) is not None
+    has_goal = stop is not None or getattr(method, "tolerance", None) is not None
     unfinished = Status.stopped if stopped else Status.max_steps if has_goal else Status.completed
     statuses = _statuses(state, unfinished)
     stats: dict[str, Any] = {

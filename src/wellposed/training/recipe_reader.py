@@ -197,7 +197,7 @@ def override(tree: Any, assignment: str) -> Any:
     tree : object
         Mappings and lists.
     assignment : str
-        A path, an equals sign, and the new value in YAML. The last key may be new.
+        A path, an equals sign, and the new value in YAML. Keys may be new.
 
     Raises
     ------
@@ -208,6 +208,8 @@ def override(tree: Any, assignment: str) -> Any:
     --------
     >>> override({"problems": [{"batch": 16}]}, "problems[0].batch=4")
     {'problems': [{'batch': 4}]}
+    >>> override({"model": {"name": "RAM"}}, "model.start.drunet=drunet-small-rgb")
+    {'model': {'name': 'RAM', 'start': {'drunet': 'drunet-small-rgb'}}}
     """
     path, equals, text = assignment.partition("=")
     steps = [name or int(index) for name, index in _STEP.findall(path)]
@@ -220,8 +222,8 @@ def _replaced(tree: Any, steps: list[str | int], value: Any, path: str) -> Any:
     if not steps:
         return value
     step, *rest = steps
-    if isinstance(tree, dict) and isinstance(step, str) and (step in tree or not rest):
-        return {**tree, step: _replaced(tree.get(step), rest, value, path)}
+    if isinstance(tree, dict) and isinstance(step, str):
+        return {**tree, step: _replaced(tree.get(step, {}), rest, value, path)}
     if isinstance(tree, list) and isinstance(step, int) and step < len(tree):
         return [*tree[:step], _replaced(tree[step], rest, value, path), *tree[step + 1 :]]
     raise ArgumentError(f"{path!r} cannot be set: the recipe has no {step!r} there.")

@@ -129,9 +129,9 @@ class Stepper:
         self._optimiser.found_inf = (self._stuck | overflow).float()
         self._optimiser.step()
         for slope in self._slopes():
-            slope.copy_(torch.where(self._stuck | overflow, 0, slope / self._scale))
+            slope.div_(self._scale)
         for multipliers in self._loss.multipliers():
-            multipliers.ascend()
+            multipliers.ascend(unless=self._stuck | overflow)
         if options.precision == "fp16":
             self._rescale(overflow)
 
