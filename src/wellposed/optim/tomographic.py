@@ -153,11 +153,12 @@ class MLEM:
         """
         if not bool((x0 > 0).all()):
             raise ArgumentError("MLEM expects a positive image to start from, such as ones: what is zero stays zero.")
+        subsets = _subsets(problem)
         for term in problem.terms:
             if not term.prior.has("gradient"):
                 raise UnsupportedError(f"MLEM needs gradients, and {type(term.prior).__name__} has none.")
         sensitivity = []
-        for operator, distance in _subsets(problem):
+        for operator, distance in subsets:
             column: Any = operator.adjoint(torch.ones_like(distance.y))
             _check_sums("MLEM", operator(torch.ones_like(x0)), column)
             sensitivity.append(column)
