@@ -179,7 +179,8 @@ def test_nothing_that_was_derived_goes_stale(name, parameter, change):
         with torch.no_grad():
             start.copy_(wanted)
     after = answers(operator)
-    assert_same(tree_map(torch.Tensor.detach, after), expected, rtol=0, atol=0)
+    rounding = 1e-11 if "nn.Parameter" in change else 0.0  # with a graph, sums may be formed in another order
+    assert_same(tree_map(torch.Tensor.detach, after), expected, rtol=rounding, atol=rounding)
     assert differ(before[0], after[0])
 
 

@@ -84,7 +84,18 @@ def test_a_value_is_replaced_in_a_copy():
 
 @pytest.mark.parametrize(
     "assignment",
-    ["batch", "=1", "problems.c=1", "problems[1]=2", "problems.0=3", "x[0]=1", "a[0]=1", "problems[[=1", ".a=1", "a..b=1"],
+    [
+        "batch",
+        "=1",
+        "problems.c=1",
+        "problems[1]=2",
+        "problems.0=3",
+        "x[0]=1",
+        "a[0]=1",
+        "problems[[=1",
+        ".a=1",
+        "a..b=1",
+    ],
 )
 def test_a_setting_that_leads_nowhere_is_refused(assignment):
     with pytest.raises(ArgumentError, match=r"cannot be set|expected an assignment"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 __all__ = ["differentiable_linear", "is_recorded"]
 
@@ -28,13 +29,21 @@ def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> 
 
 
 def is_recorded(tensor: Tensor) -> bool:
-    """Tell whether a graph or a transform of `torch.func` follows a tensor, so that its values may be needed later.
+    """Tell whether a graph, a tangent or a transform of `torch.func` follows a tensor, so that its values may be needed later.
 
     The compiler, which sees to that by itself, is told that one does.
     """
     return (
-        tensor.requires_grad or torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        tensor.requires_grad
+        or torch.compiler.is_compiling()
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or _has_tangent(tensor)
     )
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    """Tell whether forward-mode differentiation is going on, and carries a tangent with the tensor."""
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
 
 
 class _LinearBridge(torch.autograd.Function):

@@ -104,7 +104,7 @@ class Outcome:
         As it was at the end: a copy, whose `multipliers` are learnt.
     """
 
-    model: nn.Module
+    model: nn.Module = field(repr=False)
     reason: Reason
     step: int
     images: int

@@ -61,7 +61,7 @@ def test_cards_are_what_the_registry_says(entry):
 
 
 def test_no_card_is_of_something_else():
-    assert {path.stem for path in (ROOT / "weights").glob("*.md")} == set(WEIGHTS)
+    assert {path.stem for path in (ROOT / "weights").glob("*.md")} == {"TRAINING", *WEIGHTS}
 
 
 def test_a_card_shows_results(tmp_path, register):
@@ -73,9 +73,10 @@ def test_a_card_shows_results(tmp_path, register):
     assert "| file | `mine.pth`, with the package |" in text
     assert "Nothing was measured" not in text
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "gone.md").write_text("of an entry that is no more")
+    (tmp_path / "weights" / "gone.md").write_text("# gone\n\n| | |\n| --- | --- |\nof an entry that is no more")
+    (tmp_path / "weights" / "NOTES.md").write_text("no card")
     write_cards(tmp_path / "weights")
-    assert {path.name for path in (tmp_path / "weights").iterdir()} == {f"{name}.md" for name in WEIGHTS}
+    assert {path.name for path in (tmp_path / "weights").iterdir()} == {"NOTES.md", *(f"{name}.md" for name in WEIGHTS)}
     assert (tmp_path / "weights" / "mine.md").read_text(encoding="utf-8") == text
 
 

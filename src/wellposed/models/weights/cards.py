@@ -39,7 +39,7 @@ def card(entry: Weights) -> str:
         "Reference": entry.reference,
     }
     body = "\n".join(f"## {title}\n\n{text}\n" for title, text in sections.items() if text)
-    return f"# {entry.name}\n\n| | |\n| --- | --- |\n{table}\n{body}"
+    return f"{_head(entry.name)}{table}\n{body}"
 
 
 def write_cards(folder: str | Path) -> None:
@@ -56,8 +56,13 @@ def write_cards(folder: str | Path) -> None:
         with atomic_path(folder / entry.card.name) as temporary:
             temporary.write_text(card(entry), encoding="utf-8")
     for path in folder.glob("*.md"):
-        if path.stem not in WEIGHTS:
+        if path.stem not in WEIGHTS and path.read_text(encoding="utf-8").startswith(_head(path.stem)):
             path.unlink()
+
+
+def _head(name: str) -> str:
+    """Return how every card begins, and nothing else in the folder."""
+    return f"# {name}\n\n| | |\n| --- | --- |\n"
 
 
 def _usage(entry: Weights) -> str:
