@@ -29,7 +29,7 @@ def differentiable_linear(forward: LinearMap, adjoint: LinearMap, x: Tensor) -> 
 
 
 def is_recorded(tensor: Tensor) -> bool:
-    """Tell whether a graph, a tangent or a transform of `torch.func` follows a tensor, whose values may be needed later.
+    """Tell whether a graph, a tangent or a transform of `torch.func` follows a tensor and may need its values later.
 
     The compiler, which sees to that by itself, is told that one does.
     """
