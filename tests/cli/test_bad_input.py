@@ -270,12 +270,12 @@ def test_readers_of_formats_log_nothing_on_the_screen(files):
 def test_ctrl_c_in_the_middle_of_an_evaluation(files):
     """The first picture interrupts: exit code 130, no traceback, and no scores half written."""
     code = """
-import os, signal
+import signal
 import wellposed.verbs.measured as verb
 from wellposed.cli.main import main
 
 def interrupted(*_, **__):
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 verb.reconstruct = interrupted
 main()
