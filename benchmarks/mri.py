@@ -1,23 +1,25 @@
-"""MRI on real measurements: python -m benchmarks.mri DATA, for the picture and the tables of docs/guide/mri.md.
+"""MRI on real measurements: python -m benchmarks.mri DATA, for the pictures and the tables of docs/guide/mri.md.
 
-DATA holds `medical/mri_multicoil`, `medical/mri_complex` and `medical/mri_cardiac`. Tables are printed on the way.
+DATA holds `medical/mri_multicoil`, `medical/mri_complex` and `medical/mri_cardiac`; `--only` chooses among the three.
+Rows are printed on the way.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import Tensor
 
 import wellposed as wp
+from benchmarks.report import with_table, write_whole
 from wellposed.core.files import atomic_path
+from wellposed.core.names import optional_import
 from wellposed.data import (
     MRIScan,
     espirit_maps,
@@ -32,84 +34,146 @@ from wellposed.data import (
 )
 from wellposed.metrics import psnr, ssim
 from wellposed.noise import Gaussian
-from wellposed.operators import CartesianMRI, NonCartesianMRI
+from wellposed.operators import CartesianMRI, LinearOperator, NonCartesianMRI
+from wellposed.optim import LeastSquares, PrimalDual, RegularisedProblem, Term, wavelet_prior
 from wellposed.physics import Physics
-from wellposed.solvers import CG
+from wellposed.solvers import CG, run
 
-_PICTURE = Path(__file__).resolve().parent.parent / "docs" / "assets" / "mri-multicoil.png"
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+_PAGE = _DOCS / "guide" / "mri.md"
+_STORED_CROP = 0.9
+_WAVELET_WEIGHT = 0.2
+_BRIGHTEST = 0.995
+
+Pictures = dict[str, Tensor | None]
 
 
 def main() -> None:
-    """Reconstruct all, print the tables and draw the picture."""
+    """Reconstruct all, and put the tables and pictures into the documentation."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    medical = parser.parse_args().data / "medical"
-    multicoil(medical / "mri_multicoil" / "brain8ch_sigpy_bart.npz")
-    complex_scans(medical / "mri_complex")
-    cardiac(medical / "mri_cardiac" / "test")
+    parser.add_argument("--only", choices=("multicoil", "complex", "cardiac"))
+    options = parser.parse_args()
+    medical = options.data / "medical"
+    parts: dict[str, Callable[[], None]] = {
+        "multicoil": lambda: multicoil(medical / "mri_multicoil" / "brain8ch_sigpy_bart.npz"),
+        "complex": lambda: complex_scans(medical / "mri_complex"),
+        "cardiac": lambda: cardiac(medical / "mri_cardiac" / "test"),
+    }
+    for name, part in parts.items():
+        if options.only in (None, name):
+            part()
 
 
 def multicoil(path: Path) -> None:
-    """Reconstruct the 8-channel scan with the stored and with our coil maps, and draw it."""
+    """Compare our coil maps with the stored ones, and reconstruct the scan with both."""
     arrays = np.load(path)
     kspace, reference = torch.from_numpy(arrays["kspace"])[None], torch.from_numpy(arrays["ref_mag_bart"])
+    stored, start = torch.from_numpy(arrays["espirit_maps"])[None], time.perf_counter()
+    ours = espirit_maps(kspace, crop=_STORED_CROP)
+    seconds = time.perf_counter() - start
+    support, difference = map_differences(ours, stored)
+    quantities = [
+        ("time of ours", f"{seconds:.1f} s"),
+        ("pixels where only one set has maps", f"{support} of {reference.numel()}"),
+        ("norm of the difference", f"{float((difference.square().sum() / stored.abs().square().sum()).sqrt()):.4f}"),
+        ("pixels within 0.01", f"{100 * float((difference < 0.01).float().mean()):.2f} %"),
+        ("largest difference", f"{float(difference.max()):.3f}"),
+    ]
+    fill("mri-maps-table", ("the two sets of maps", "ours less the stored"), quantities)
     mask = (kspace != 0).any(1, keepdim=True)
-    start = time.perf_counter()
-    ours = espirit_maps(kspace)
-    print(f"ESPIRiT: {time.perf_counter() - start:.1f} s")
-    pictures: dict[str, Tensor] = {"reference (BART)": reference}
-    for title, maps in (("stored maps", torch.from_numpy(arrays["espirit_maps"])[None]), ("our maps", ours)):
-        operator = CartesianMRI(mask, (1, *reference.shape), maps)
-        physics = Physics(operator, Gaussian(kspace_noise(kspace)))
-        zero_filled = cast("Tensor", operator.adjoint(kspace))
-        sense = cast("Tensor", operator.prox(torch.zeros_like(zero_filled), kspace, 100.0, solver=CG(tolerance=1e-3)))
-        images = {"zero-filled": zero_filled, "SENSE": sense, "SENSE with TV": wp.reconstruct(kspace, physics, "tv")}
-        for method, image in images.items():
+    pictures: Pictures = {"reference (BART)": reference}
+    scores: dict[str, list[str]] = {}
+    for title, maps in (("stored maps", stored), ("our maps", ours)):
+        for method, image in eight_coils(kspace, mask, maps).items():
             pictures[f"{method}, {title}"] = image[0, 0].abs()
-            print(f"| {method} | {title} | {correlation(image[0, 0].abs(), reference):.4f} |", flush=True)
-    draw(pictures)
+            scores.setdefault(method, []).append(f"{correlation(image[0, 0].abs(), reference):.4f}")
+        pictures.setdefault("", None)
+    rows = [(method, *values) for method, values in scores.items()]
+    fill("mri-multicoil-table", ("method", "stored maps", "our maps"), rows)
+    draw(_DOCS / "assets" / "mri-multicoil.png", pictures, columns=5)
+
+
+def eight_coils(kspace: Tensor, mask: Tensor, maps: Tensor) -> dict[str, Tensor]:
+    """Return the images of a scan by method."""
+    operator = CartesianMRI(mask, (1, *maps.shape[-2:]), maps)
+    noise = kspace_noise(kspace)
+    zero_filled = cast("Tensor", operator.adjoint(kspace))
+    sense = cast("Tensor", operator.prox(torch.zeros_like(zero_filled), kspace, 100.0, solver=CG(tolerance=1e-3)))
+    prior = wavelet_prior((1, *maps.shape[-2:]), translation_invariant=True)
+    problem = RegularisedProblem(LeastSquares(operator, kspace), Term(prior, float(_WAVELET_WEIGHT * noise)))
+    method = PrimalDual(max_steps=100, tolerance=None)
+    wavelets = run(method, problem, method.init(problem, zero_filled), throw=False).state.x
+    return {
+        "zero-filled": zero_filled,
+        "SENSE": sense,
+        "SENSE, wavelets": wavelets,
+        "SENSE, TV": wp.reconstruct(kspace, Physics(operator, Gaussian(noise)), "tv"),
+    }
+
+
+def map_differences(one: Tensor, other: Tensor) -> tuple[int, Tensor]:
+    """Return at how many pixels only one set has maps, and how far the sets are apart at each, their phase aside."""
+    product = (one.conj() * other).sum(1, keepdim=True)
+    turned = other * torch.polar(torch.ones_like(product.real), -product.angle())
+    support = (one != 0).any(1) != (other != 0).any(1)
+    return int(support.sum()), torch.linalg.vector_norm(one - turned, dim=1)
 
 
 def complex_scans(folder: Path) -> None:
-    """Reconstruct the brain through its own mask, and the angiogram through points and from radial spokes."""
-    brain = np.load(folder / "sparsemri_brain512.npz")
-    kspace = torch.from_numpy(brain["kspace"])[None, None]
-    y, physics = scan_measurements(MRIScan(kspace, torch.from_numpy(brain["mask"]).float()[None, None]))
-    for method in ("adjoint", "tv"):
-        image = wp.reconstruct(y, physics, method)
-        misfit = float((cast("Tensor", physics.A(image)) - y).norm() / y.norm())
-        print(f"| brain, its own mask | {method} | misfit {misfit:.4f} |", flush=True)
-    x = torch.from_numpy(np.load(folder / "sparsemri_angio128.npz")["image"])[None, None]
-    angiogram(x.to(torch.complex64) / x.abs().max())
-
-
-def angiogram(x: Tensor) -> None:
-    """Print the scores of a complex image measured at a quarter of k-space, by points and by spokes."""
+    """Reconstruct the brain through its own mask, and radial scans simulated from it and from the angiogram."""
+    stored = np.load(folder / "sparsemri_brain512.npz")
+    kspace = torch.from_numpy(stored["kspace"])[None, None]
+    y, physics = scan_measurements(MRIScan(kspace, torch.from_numpy(stored["mask"]).float()[None, None]))
+    images = {method: wp.reconstruct(y, physics, method) for method in ("adjoint", "tv")}
+    misfits = [f"{float((cast('Tensor', physics.A(image)) - y).norm() / y.norm()):.3f}" for image in images.values()]
+    fill("mri-brain-table", ("the 512 x 512 brain, own mask", "zero-filled", "total variation"), [("misfit", *misfits)])
+    angiogram = torch.from_numpy(np.load(folder / "sparsemri_angio128.npz")["image"])[None, None].to(torch.complex64)
     generator = torch.Generator().manual_seed(0)
-    mask = variable_density_mask(1, tuple(x.shape[1:]), acceleration=4, center_fraction=0.1, generator=generator)
-    spokes = radial_trajectory(round(np.pi / 2 * x.shape[-1] / 4), x.shape[-1])
-    density = ramp_density(spokes, tuple(x.shape[-2:]))
-    shape = tuple(x.shape[1:])
-    operators = {"points": CartesianMRI(mask, shape), "spokes": NonCartesianMRI(spokes, shape)}
-    for title, operator in operators.items():
-        physics = Physics(operator, Gaussian(5e-4))
-        y = cast("Tensor", physics(x, generator=generator))
-        naive = cast("Tensor", operator.adjoint(density * y if title == "spokes" else y))
-        for method, image in (("naive", naive), ("tv", wp.reconstruct(y, physics, "tv"))):
-            score = float(psnr(image.abs(), x.abs(), data_range=1.0))
-            print(f"| angiogram, {title} | {method} | {score:.2f} dB |", flush=True)
+    mask = variable_density_mask(1, (1, 128, 128), acceleration=4, center_fraction=0.1, generator=generator)
+    rows, pictures = [], {"brain, own mask: zero-filled": images["adjoint"], "total variation": images["tv"]}
+    for title, operator, x in (
+        ("brain, 201 spokes", spokes(images["tv"]), images["tv"] / images["tv"].abs().max()),
+        ("angiogram, 50 spokes", spokes(angiogram), angiogram / angiogram.abs().max()),
+        ("angiogram, points", CartesianMRI(mask, (1, 128, 128)), angiogram / angiogram.abs().max()),
+    ):
+        naive, tv, scores = simulated(operator, x, generator)
+        rows.append((title, *scores))
+        pictures |= {f"{title}: naive": naive, f"{title}: TV": tv}
+    fill("mri-complex-table", ("simulated from", "naive", "total variation"), rows)
+    draw(_DOCS / "assets" / "mri-complex.png", {title: x[0, 0].abs() for title, x in pictures.items()}, columns=4)
+
+
+def spokes(x: Tensor) -> NonCartesianMRI:
+    """Return a quarter of the spokes that the edge of k-space would need."""
+    width = x.shape[-1]
+    return NonCartesianMRI(radial_trajectory(round(np.pi / 2 * width / 4), width), tuple(x.shape[1:]))
+
+
+def simulated(operator: LinearOperator, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, list[str]]:
+    """Measure a complex image, and return it naively reconstructed (gridded if off the grid), by TV, and the scores."""
+    physics = Physics(operator, Gaussian(5e-4))
+    y = cast("Tensor", physics(x, generator=generator))
+    weights = ramp_density(operator.trajectory, tuple(x.shape[2:])) if isinstance(operator, NonCartesianMRI) else 1.0
+    images = cast("Tensor", operator.adjoint(weights * y)), wp.reconstruct(y, physics, "tv")
+    return *images, [f"{float(psnr(image.abs(), x.abs(), data_range=1.0)):.2f} dB" for image in images]
 
 
 def cardiac(folder: Path) -> None:
-    """Print the scores of zero filling and of total variation on the cardiac slices."""
+    """Reconstruct the cardiac slices by zero filling and by total variation."""
+    rows = []
     for name in ("mri-x4", "mri-x8"):
         task = get_task(name)
         x = task.fit(torch.cat([read_image(path, mode="grey") for path in list_images(folder)]))
         y, physics = task.sample(x, generator=torch.Generator().manual_seed(0))
-        for method in ("adjoint", "tv"):
-            x_hat = wp.reconstruct(y, physics, method).abs()
-            scores = psnr(x_hat, x.abs(), data_range=1.0).mean(), ssim(x_hat, x.abs(), data_range=1.0).mean()
-            print(f"| `{name}` | {method} | {scores[0]:.2f} dB | {scores[1]:.3f} |", flush=True)
+        images = [wp.reconstruct(y, physics, method).abs() for method in ("adjoint", "tv")]
+        scores = [
+            f"{float(psnr(image, x.abs(), data_range=1.0).mean()):.2f} dB, "
+            f"{float(ssim(image, x.abs(), data_range=1.0).mean()):.3f}"
+            for image in images
+        ]
+        rows.append((f"`{name}`", *scores))
+    fill("mri-cardiac-table", ("task", "zero-filled", "total variation"), rows)
 
 
 def correlation(image: Tensor, reference: Tensor) -> float:
@@ -117,21 +181,29 @@ def correlation(image: Tensor, reference: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([image.flatten(), reference.flatten()]).double())[0, 1])
 
 
-def draw(pictures: dict[str, Tensor]) -> None:
-    """Draw magnitudes side by side, each scaled to its own brightest percent."""
-    mpl.use("Agg")
-    figure, axes = plt.subplots(2, 4, figsize=(10, 6.6), layout="constrained")
-    titles = list(pictures)
-    places = [titles[0], *titles[1:4], None, *titles[4:]]
-    for axis, title in zip(axes.flat, places, strict=True):
+def fill(marker: str, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table, and put it between the markers of the page."""
+    head = ["| " + " | ".join(titles) + " |", "| --- |" + " ---: |" * (len(titles) - 1)]
+    table = "\n".join([*head, *("| " + " | ".join(row) + " |" for row in rows)])
+    print(table, flush=True)
+    write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), marker, table))
+
+
+def draw(path: Path, pictures: Pictures, *, columns: int) -> None:
+    """Draw magnitudes side by side, row after row, each scaled to its own brightest half percent; None is left out."""
+    height = -(-len(pictures) // columns)
+    tallest = max(image.shape[0] / image.shape[1] for image in pictures.values() if image is not None)
+    size = (2.4 * columns, (2.4 * tallest + 0.3) * height)
+    figure = optional_import("matplotlib.figure", extra="cli").Figure(size, layout="constrained")
+    axes = figure.subplots(height, columns)
+    for axis in axes.flat:
         axis.axis("off")
-        if title is not None:
-            image = pictures[title].flip(0)
-            axis.imshow(image, cmap="gray", vmin=0, vmax=float(image.quantile(0.995)))
+    for axis, (title, image) in zip(axes.flat, pictures.items(), strict=False):
+        if image is not None:
+            axis.imshow(image.flip(0), cmap="gray", vmin=0, vmax=float(image.quantile(_BRIGHTEST)))
             axis.set_title(title, fontsize=9)
-    with atomic_path(_PICTURE) as temporary:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=80)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from wellposed.core.files import atomic_path
 
-__all__ = ["direction_entry", "merged", "read_json", "table", "with_table", "write_whole"]
+__all__ = ["direction_entry", "merged", "read_json", "table", "with_errors", "with_table", "write_whole"]
 
 Results = dict[str, Any]
 
@@ -49,7 +49,7 @@ def table(results: Results) -> str:
         for direction, entry in workload["directions"].items():
             cells = [
                 f"`{name}`",
-                direction,
+                with_errors(direction, entry),
                 _milliseconds(entry["seconds"], entry["seconds_range"]),
                 _milliseconds(entry.get("peer_seconds"), entry.get("peer_seconds_range")),
                 f"{entry['ratio']:.2f}" if "ratio" in entry else "",
@@ -58,6 +58,13 @@ def table(results: Results) -> str:
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", _circumstances(results)])
+
+
+def with_errors(direction: str, entry: Results) -> str:
+    """Return a direction with the relative error of its result, and that of the peer's, where they are known."""
+    ours = f", error {entry['error']:.1e}" if "error" in entry else ""
+    peers = f", the peer's {entry['peer_error']:.1e}" if "peer_error" in entry else ""
+    return direction + ours + peers
 
 
 def _milliseconds(seconds: float | None, spread: list[float] | None) -> str:

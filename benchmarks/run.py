@@ -13,7 +13,8 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.report import Results, direction_entry, merged, read_json, table, with_table, write_whole
+from benchmarks.accuracy import relative_errors
+from benchmarks.report import Results, direction_entry, merged, read_json, table, with_errors, with_table, write_whole
 from benchmarks.sides import IMPORT, Ours, Peer
 from benchmarks.workloads import WORKLOADS, reason_to_skip
 
@@ -30,12 +31,14 @@ def main() -> None:
     names = [name for name in (IMPORT, *WORKLOADS) if name.startswith(options.only)]
     if not names:
         raise SystemExit(f"no workload begins with {options.only!r}; there are {', '.join((IMPORT, *WORKLOADS))}.")
-    now = {
-        "machine": _machine(),
-        "versions": {"wellposed": ours.versions()} | ({"peer": peer.versions()} if peer else {}),
-        "threads": options.threads,
-        "workloads": {name: _compare(name, ours, peer, options.rounds) for name in names},
-    }
+    versions = {"wellposed": ours.versions()} | ({"peer": peer.versions()} if peer else {})
+    about = {"machine": _machine(), "versions": versions, "threads": options.threads}
+    for name in names:
+        _keep({**about, "workloads": {name: _compare(name, ours, peer, options.rounds)}})
+
+
+def _keep(now: Results) -> None:
+    """Write what was measured at once, so that a run that ends early loses nothing."""
     results = merged(read_json(_RESULTS), now)
     write_whole(_RESULTS, json.dumps(results, indent=1) + "\n")
     write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), "benchmark-table", table(results)))
@@ -71,9 +74,11 @@ def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
         )
         for direction in our_rounds[0]
     }
+    for direction, errors in relative_errors(name, peer.python if peer else None).items():
+        directions[direction] |= errors
     for direction, entry in directions.items():
         ratio = f", {entry['ratio']:.2f} times faster than the peer" if "ratio" in entry else ""
-        print(f"{name} {direction}: {1e3 * entry['seconds']:.2f} ms{ratio}", flush=True)
+        print(f"{name} {with_errors(direction, entry)}: {1e3 * entry['seconds']:.2f} ms{ratio}", flush=True)
     return {"date": today, "rounds": rounds, "directions": directions}
 
 

@@ -76,18 +76,19 @@ class Peer:
     def seconds(self, workload: str) -> dict[str, float]:
         """Return the median seconds of each direction; empty where the peer has no such workload."""
         if workload == IMPORT:
-            return _import_seconds(self._python, _PEER_IMPORTS, self.threads, self.repeat)
+            return _import_seconds(self.python, _PEER_IMPORTS, self.threads, self.repeat)
         options = ["--only", workload, "--repeat", str(self.repeat), "--threads", str(self.threads)]
-        measured = json.loads(_output([self._python, str(self.script), *options], self.threads))
+        measured = json.loads(_output([self.python, str(self.script), *options], self.threads))
         prefix = workload + "."
         return {name.removeprefix(prefix): seconds for name, seconds in measured.items() if name.startswith(prefix)}
 
     def versions(self) -> dict[str, str]:
         """Return the versions of Python, torch and DeepInverse."""
-        return json.loads(_output([self._python, "-c", _VERSIONS_PROBE.format(package="deepinv")], self.threads))
+        return json.loads(_output([self.python, "-c", _VERSIONS_PROBE.format(package="deepinv")], self.threads))
 
     @property
-    def _python(self) -> str:
+    def python(self) -> str:
+        """The interpreter of the environment."""
         return str(self.environment / "bin" / "python")
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks import unrolled
 from benchmarks.measure import median_seconds, peak_mib
 from benchmarks.report import direction_entry, merged, read_json, table, with_table, write_whole
 from benchmarks.workloads import reason_to_skip
@@ -52,6 +53,12 @@ def test_table_shows_times_in_milliseconds_with_their_spread():
         "| `blur` | adjoint | 2.00 ms (1.00 to 4.00) | 9.00 ms (9.00 to 9.00) | 4.50 | 12 MiB | 2026-01-31 |"
     )
     assert "Abacus, 2 cores, 23 GiB, 2 threads" in rows[-1]
+
+
+def test_errors_stand_beside_the_direction():
+    entry = direction_entry([0.002], [], None) | {"error": 5.9e-7, "peer_error": 1.2e-3}
+    assert "| forward, error 5.9e-07, the peer's 1.2e-03 |" in table(results(nufft=workload(forward=entry)))
+    assert "| forward |" in table(results(nufft=workload(forward=direction_entry([0.002], [], None))))
 
 
 def test_table_says_why_a_workload_was_skipped():
@@ -114,3 +121,12 @@ def test_peak_memory_is_what_one_call_holds_at_its_highest():
         pytest.skip("the system does not let a process reset its peak memory")
     assert alone == pytest.approx(megabytes, abs=8)
     assert peak_mib(one_after_the_other) == pytest.approx(2 * megabytes, abs=8)
+
+
+def test_the_table_of_unrolled_networks_has_a_row_for_what_is_kept():
+    rows = {"store": {2: (10.4, 0.123), 4: (20.0, 1.0), 8: (40.0, 2.0), 16: (80.0, 4.0)}}
+    assert unrolled.table(rows).splitlines() == [
+        "| memory | 2 steps | 4 steps | 8 steps | 16 steps |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        '| `"store"` | 10 MiB | 20 MiB | 40 MiB | 80 MiB |',
+    ]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wellposed.data.measurements import load_measurements, save_measurements
     from wellposed.physics import Physics
     from wellposed.verbs.evaluate import evaluate
+    from wellposed.verbs.finetune import finetune
     from wellposed.verbs.reconstruct import reconstruct
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "core",
     "data",
     "evaluate",
+    "finetune",
     "load_measurements",
     "losses",
     "metrics",
@@ -65,6 +67,7 @@ _HOMES = {
     "SolverError": "wellposed.core.errors",
     "WellposedError": "wellposed.core.errors",
     "evaluate": "wellposed.verbs.evaluate",
+    "finetune": "wellposed.verbs.finetune",
     "load_measurements": "wellposed.data.measurements",
     "reconstruct": "wellposed.verbs.reconstruct",
     "save_measurements": "wellposed.data.measurements",

@@ -111,22 +111,28 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(folder, arguments, sentenc
     assert not list(Path("run").glob("*.safetensors"))
 
 
-def test_two_processes_share_the_work_and_one_speaks(folder):
-    """`torchrun`: the losses are those of one process, and everything is printed once."""
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"],
+    "accelerate launch": [
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes=2",
+        "--num_machines=1",
+        "--mixed_precision=no",
+        "--dynamo_backend=no",
+        "--num_cpu_threads_per_process=1",
+        "--module",
+    ],
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS.values(), ids=LAUNCHERS)
+def test_two_processes_share_the_work_and_one_speaks(folder, launcher):
+    """The losses are those of one process, and everything is printed once."""
     train("--run", "alone", "--steps", 4, "--set", "training.log_every=1", "--set", "training.accumulate=2")
     arguments = ["train", SMOKE, "--data", "photos", "--folder", "shared", *QUICK, "--steps", 4]
     arguments += ["--set", "training.log_every=1", "--set", "training.accumulate=2"]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        2,
-        "-m",
-        "wellposed",
-        *arguments,
-    ]
+    command = [sys.executable, "-m", *launcher, "wellposed", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
         [*map(str, command)], capture_output=True, text=True, check=False, timeout=120, env=environment
@@ -135,5 +141,6 @@ def test_two_processes_share_the_work_and_one_speaks(folder):
     assert result.stdout.count("pictures to train on") == 1
     assert result.stdout.count("step 4 of 4, 16 crops") == 1
     alone, shared = (json.loads(Path(run, "legs.jsonl").read_text(encoding="utf-8")) for run in ("alone", "shared"))
+    assert (alone["processes"], shared["processes"]) == (1, 2)
     assert shared["losses"] == pytest.approx(alone["losses"], rel=1e-3)
     assert shared["after"] == pytest.approx(alone["after"], abs=0.01)

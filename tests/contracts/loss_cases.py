@@ -30,6 +30,29 @@ def positive() -> torch.Tensor:
     return random_tensor(2, *SHAPE, seed=1).abs() + 0.2
 
 
+class Judge(torch.nn.Module):
+    """A smooth discriminator."""
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return (y.flatten(1) @ random_tensor(16, 3, seed=4) / 4).tanh()
+
+
+def frames() -> Tree:
+    return random_tensor(2, 1, 4, 4, 4, seed=1).abs() + 0.2
+
+
+def film() -> Physics:
+    masks = (random_tensor(2, 1, 4, 4, 4, seed=8) > -0.7).double()
+    return Physics(wp.operators.Compose(wp.operators.Mask(masks, (1, 4, 4, 4)), repeated()), wp.noise.Gaussian(0.2))
+
+
+def repeated() -> wp.operators.LinearOperator:
+    """An image that does not move, four times."""
+    return wp.operators.FromFunctions(
+        lambda x: x.unsqueeze(2).expand(-1, -1, 4, -1, -1), lambda y: y.sum(2), SHAPE, (1, 4, 4, 4)
+    ).double()
+
+
 def pair() -> Tree:
     return positive(), positive().flip(-1)
 
@@ -69,6 +92,10 @@ CASES = {
         refused=lambda: denoising(wp.noise.Gamma(3)),
         sentence="Gamma",
     ),
+    "ENSURE": Case(lambda: losses.ENSURE(torch.full((1, 1, 4, 4), 0.6)), refused=silent),
+    "ENSURE-autograd": Case(
+        lambda: losses.ENSURE(torch.full((1, 1, 4, 4), 0.6), step=None), refused=denoising, sentence="use SURE"
+    ),
     "UNSURE": Case(losses.UNSURE, silent),
     "UNSURE-covariance": Case(lambda: losses.UNSURE("covariance"), silent),
     "UNSURE-poisson_gaussian": Case(lambda: losses.UNSURE("poisson_gaussian", step=None), silent),
@@ -89,6 +116,12 @@ CASES = {
     "MultiOperatorEquivariantImaging": Case(
         lambda: losses.MultiOperatorEquivariantImaging(wp.transforms.Shift()), refused=denoising, sentence="operators="
     ),
+    "AmbientGAN": Case(lambda: losses.AmbientGAN(Judge())),
+    "AmbientGAN-least-squares": Case(lambda: losses.AmbientGAN(Judge(), game="least squares")),
+    "UAIR": Case(lambda: losses.UAIR(Judge(), consistency=0.5)),
+    "TotalVariation": Case(losses.TotalVariation, draws=False),
+    "phase2phase": Case(losses.phase2phase, film, frames),
+    "Artifact2Artifact": Case(losses.Artifact2Artifact, film, frames),
     "Noise2Noise": Case(losses.Noise2Noise, y=pair, draws=False),
     "Neighbor2Neighbor": Case(
         lambda: losses.Neighbor2Neighbor(regularisation=0), denoising, refused=inpainting, sentence="Splitting"
@@ -100,15 +133,24 @@ CASES = {
     "JacobianNorm-plain": Case(lambda: losses.JacobianNorm(iterations=100, firm=False)),
 }
 NO_EXAMPLE = {
+    "Choice",
     "Draw",
     "DrawingLoss",
     "DrawnInput",
+    "Game",
+    "HeldOut",
+    "Knowledge",
     "Loss",
     "Multipliers",
     "Ramp",
     "Reconstructor",
     "SSIM",
+    "Scheme",
     "Sum",
     "Weighted",
     "adapted_for_test",
+    "choose_loss",
+    "hold_out",
+    "phase2phase",
+    "virtual_losses",
 }

@@ -68,6 +68,7 @@ CASES = {
     "L1Norm": Case(lambda _y, _s: optim.L1Norm(), degree=1),
     "L1Norm, weighted": Case(lambda _y, _s: optim.L1Norm(WEIGHT), degree=1),
     "GroupNorm": Case(lambda _y, _s: optim.GroupNorm((1, 3)), degree=1),
+    "GroupNorm, weighted": Case(lambda _y, _s: optim.GroupNorm((1, 3), WEIGHT[..., :1]), degree=1),
     "TotalVariation": Case(
         lambda _y, _s: optim.TotalVariation(SHAPE, descent=optim.DualDescent(tolerance=1e-10, max_steps=3000)),
         degree=1,

@@ -60,11 +60,42 @@ def test_double_sets_hold_two_directions():
     assert alignment(maps[:, 1], truth)[:, inside].max() < 0.2
 
 
+def test_two_sets_span_both_places_of_an_image_that_is_folded_onto_itself():
+    """Every other row of k-space halves the field of view: rows n and n + 32 of the image meet in one."""
+    x, truth = shepp_logan((64, 64)) + 0j, birdcage_maps(6, (64, 64))
+    kspace = CartesianMRI(torch.ones(1, 1, 1, 1), (1, 64, 64), truth)(x)[:, :, ::2]
+    maps = espirit_maps(kspace, n_sets=2, crop=0.0)
+    inside = (x.abs() > 0.1)[:, 0]
+    both = inside[:, :32] & inside[:, 32:]
+    for place in (truth[:, :, :32], truth[:, :, 32:]):
+        found = (maps.conj() * place.roll(16, 2).unsqueeze(1)).sum(2).abs().square()
+        there = both.roll(16, 1)
+        assert found.sum(1)[there].mean() > 0.98
+        assert found[:, 0][there].mean() < 0.95
+
+
 def test_volumes():
     maps = birdcage_maps(3, (10, 12, 8))
     x = torch.ones(1, 1, 10, 12, 8) + 0j
     kspace = CartesianMRI(torch.ones(1, 1, 10, 12, 8), (1, 10, 12, 8), maps)(x)
     assert alignment(espirit_maps(kspace, kernel=3, crop=0.0), maps)[..., 2:-2, 2:-2, 2:-2].min() > 0.99
+
+
+@pytest.mark.parametrize("calibration", [7, (8, 24), (24, 6)], ids=str)
+def test_few_lines_are_enough(calibration):
+    """Patches as wide as the region would be too few: with an eigenvalue below one, all would be cropped."""
+    kspace, truth, inside = acquisition()
+    maps = espirit_maps(kspace, calibration=calibration)
+    found = alignment(maps, truth)[:, inside]
+    assert (maps.abs().square().sum(1)[:, inside] > 0.5).float().mean() > 0.95
+    assert found[found > 0].mean() > 0.99
+
+
+def test_a_volume_of_few_slices():
+    size, depth = (8, 16, 16), torch.linspace(1, 2, 8)[:, None, None]
+    maps, x = birdcage_maps(3, size), depth * shepp_logan((16, 16))[:, :, None] + 0j
+    kspace = CartesianMRI(torch.ones(1, 1, 1, 1, 1), (1, *size), maps)(x)
+    assert alignment(espirit_maps(kspace), maps)[x[:, 0].abs() > 0.1].min() > 0.98
 
 
 def test_the_calibration_region_is_what_is_fully_sampled():

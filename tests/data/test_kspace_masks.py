@@ -14,6 +14,7 @@ KINDS = {
     "gaussian": lambda *shape, **options: variable_density_mask(*shape, kind="gaussian", **options),
     "polynomial": lambda *shape, **options: variable_density_mask(*shape, kind="polynomial", **options),
     "poisson": poisson_disc_mask,
+    "radial": radial_mask,
 }
 
 
@@ -92,6 +93,30 @@ def test_radial_lines_pass_the_middle_at_even_angles():
         assert spread > 0.95
 
 
+def test_radial_lines_at_an_acceleration_are_as_few_as_reach_it():
+    """All points but those of the box in the middle lie on the lines, of which one fewer would not have been enough."""
+    mask = radial_mask(1, (1, 64, 48), acceleration=5, center_fraction=0.1, generator=seeded(0)).bool()
+    middle = torch.zeros_like(mask)
+    middle[..., 29:35, 22:27] = True
+    totals = []
+    for n_spokes in range(1, 40):
+        lines = radial_mask(1, (1, 64, 48), n_spokes=n_spokes, center_fraction=0.1, generator=seeded(0)).bool()
+        assert (lines & middle).sum() == middle.sum() == 30
+        totals.append(int(lines.sum()))
+        if totals[-1] >= 614:
+            break
+    assert totals[-2] < 614 <= totals[-1]
+    assert not (mask & ~lines).any()
+
+
+def test_radial_masks_want_spokes_or_an_acceleration():
+    for arguments in ({}, {"n_spokes": 3, "acceleration": 4}):
+        with pytest.raises(ArgumentError, match="either n_spokes or an acceleration"):
+            radial_mask(1, (1, 8, 8), **arguments)
+    with pytest.raises(ArgumentError, match="n_spokes"):
+        radial_mask(1, (1, 8, 8), n_spokes=0)
+
+
 def test_gaussian_columns_are_denser_in_the_middle_and_exact():
     mask = cartesian_mask(400, (1, 1, 96), acceleration=6, center_fraction=0.0, kind="gaussian", generator=seeded(0))[
         :, 0, 0
@@ -130,4 +155,4 @@ def test_other_nonsense_is_refused():
     with pytest.raises(ArgumentError, match="slope of at least zero"):
         poisson_disc_mask(1, (1, 8, 8), acceleration=4, center_fraction=0, slope=-1)
     with pytest.raises(ShapeError, match="radial_mask"):
-        radial_mask(1, (8, 8), n_spokes=3)
+        radial_mask(1, (1, 8, 8, 8), n_spokes=3)

@@ -31,7 +31,7 @@ def test_every_training_task_makes_a_problem(name):
     problem = SimulatedProblem(name, STORE, get_task(name), size=32)
     assert isinstance(problem, Problem)
     y, physics, x = problem.batch(3, generator=seeded(2))
-    assert x.shape == (3, 1 if get_task(name).images == "complex" else 3, 32, 32)
+    assert x.shape == (3, 1 if get_task(name).images in ("grey", "complex") else 3, 32, 32)
     assert x.is_complex() == (get_task(name).images == "complex")
     noise_free = physics.operator(x)
     parts = zip(y, noise_free, strict=True) if isinstance(y, tuple) else [(y, noise_free)]

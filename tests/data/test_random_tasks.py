@@ -9,7 +9,7 @@ import torch
 from tests.support.tensors import seeded
 from wellposed.core.tree import tree_leaves
 from wellposed.data import RANDOM_TASKS, TASKS, get_task
-from wellposed.operators import Blur, CartesianMRI, Downsample, Identity, Mask, Stack
+from wellposed.operators import Blur, CartesianMRI, Downsample, Identity, Mask, ParallelBeam2D, Stack
 
 TABLE = {
     "random-denoise": (Identity, (0.001, 0.2), (0.01, 1.0)),
@@ -19,6 +19,7 @@ TABLE = {
     "random-sr4": (Downsample, (0.001, 0.01), None),
     "random-pansharpen": (Stack, (0.01, 0.1), None),
     "random-mri": (CartesianMRI, (0.0005, 0.1), None),
+    "random-ct": (ParallelBeam2D, (1e-4, 0.01), None),
     "random-denoise-complex": (Identity, (0.001, 0.1), None),
     "random-inpaint-complex": (Mask, (0.01, 0.1), None),
 }
@@ -76,7 +77,7 @@ def test_measurements_are_those_of_the_physics(name):
 @pytest.mark.parametrize("name", [name for name in TABLE if "denoise" not in name and name != "random-pansharpen"])
 def test_every_image_has_an_operator_of_its_own(name):
     _, _, physics = drawn(name, batch=6, size=64)
-    (value,) = physics.operator.params.values()
+    value = next(iter(physics.operator.params.values()))
     assert len(value) == 6
     n_kinds = len({tuple(row.flatten().tolist()) for row in value})
     assert n_kinds == (2 if name.startswith("random-sr") else 6)
@@ -140,6 +141,17 @@ def test_mri_acquires_a_fourth_or_an_eighth_of_the_columns():
     assert set(columns.tolist()) == {16.0, 32.0}
     assert 30 < (columns == 32).sum() < 70
     assert (mask == mask[:, :, :1]).all()
+
+
+def test_ct_turns_ten_views_by_less_than_from_one_to_the_next():
+    """And images as wide as the unit of length: upright rays of a flat image integrate to one."""
+    beam = drawn("random-ct", batch=300, size=16)[2].operator
+    torch.testing.assert_close(beam.angles.diff(dim=1), torch.full((300, 9), math.pi / 10))
+    start = beam.angles[:, 0]
+    assert 0 <= start.min() < 0.02
+    assert math.pi / 10 - 0.02 < start.max() < math.pi / 10
+    upright = beam.with_params(angles=torch.zeros(1, 10))
+    torch.testing.assert_close(upright(torch.ones(1, 1, 16, 16))[0, 0, 0].amax(), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("name", TABLE)

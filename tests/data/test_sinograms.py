@@ -19,10 +19,10 @@ from wellposed.core.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from wellposed.data import draw_ellipses, read_image, read_sinogram, uniform_angles
+from wellposed.data import draw_ellipses, read_dicom, read_image, read_sinogram, uniform_angles
 from wellposed.data.phantoms import Ellipse
 from wellposed.noise import Gaussian, LogPoisson, NoNoise
-from wellposed.operators import FanBeam2D, ParallelBeam2D
+from wellposed.operators import ConeBeam3D, FanBeam2D, ParallelBeam2D
 
 FAN = FanBeam2D(uniform_angles(40, span=-2 * math.pi, start=0.5), (1, 32, 30), 60.0, 40.0, 90, 1.2, 0.7, pixel_size=0.9)
 GEOMETRY = {
@@ -72,6 +72,38 @@ def test_angles_in_radians_and_one_by_one(files):
     torch.testing.assert_close(physics.operator.angles, FAN.angles)
 
 
+CONE = ConeBeam3D(uniform_angles(5, span=2 * math.pi), (1, 3, 8, 8), 30.0, 20.0)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.npz", "v.tiff", "v.h5"])
+def test_every_format_holds_sinograms_of_volumes(files, name):
+    y = CONE(torch.rand(1, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    values = y[0, 0].numpy()
+    np.save(files / "v.npy", values)
+    np.savez(files / "v.npz", values)
+    tifffile.imwrite(files / "v.tiff", values)
+    with h5py.File(files / "v.h5", "w") as file:
+        file["sinogram"] = values
+    without = ("detector_offset", "detector_pitch", "pixel_size")
+    angles = {"n": 5, "span": 360}
+    sizes = {"image_shape": [3, 8, 8], "source_distance": 30, "detector_distance": 20}
+    read, physics = read_sinogram(files / name, geometry(files, without, beam="cone", angles=angles, **sizes))
+    torch.testing.assert_close(read, y)
+    assert physics.operator.measurement_shape == CONE.measurement_shape
+
+
+@pytest.mark.parametrize("name", ["y.npy", "y.npz:sinogram", "y.tiff", "y.h5"])
+def test_integers_are_not_taken_for_line_integrals(files, name):
+    counts = np.ones((40, 90), dtype=np.uint16)
+    np.save(files / "y.npy", counts)
+    np.savez(files / "y.npz", dark=counts * 1.0, sinogram=counts)
+    tifffile.imwrite(files / "y.tiff", counts)
+    with h5py.File(files / "y.h5", "w") as file:
+        file["sinogram"] = counts
+    with pytest.raises(FormatError, match="holds values of type uint16: a sinogram is made of floats"):
+        read_sinogram(files / name, geometry(files))
+
+
 def test_noise(files):
     _, physics = read_sinogram(files / "y.npy", geometry(files, noise={"sigma": 0.25}))
     assert isinstance(physics.noise, Gaussian)
@@ -96,6 +128,37 @@ def test_the_command_writes_the_image(files):
     result = CliRunner().invoke(application, [*arguments, "--geometry", str(geometry(files))])
     assert result.exit_code == 0, result.output
     torch.testing.assert_close(read_image(files / "x.npy"), FAN.fbp(FAN(DISK)), rtol=1e-3, atol=1e-4)
+
+
+def run(*arguments):
+    return CliRunner().invoke(application, ["reconstruct", *map(str, arguments), "--method", "fbp", "--quiet"])
+
+
+def refusal(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    return " ".join(result.output.split())
+
+
+def test_the_command_writes_a_slice_for_dicom_viewers(files):
+    """In Hounsfield units, where water attenuates as much as it is told, and with the geometry's pixels in mm."""
+    result = run(files / "y.npy", "-o", files / "x.dcm", "--geometry", geometry(files), "--water", 0.5)
+    assert result.exit_code == 0, result.output
+    image = read_dicom(files / "x.dcm")
+    expected = 1000 * (FAN.fbp(FAN(DISK)) / 0.5 - 1)
+    torch.testing.assert_close(image.hounsfield, expected.clamp(min=-1024), rtol=0, atol=2.0)
+    assert image.pixel_spacing == (0.9, 0.9)
+
+
+def test_slices_that_no_dicom_file_can_hold(files):
+    assert "only sinograms have (--geometry)" in refusal(files / "y.npy", "-o", files / "x.dcm")
+    arguments = files / "y.npy", "-o", files / "x.dcm", "--geometry", geometry(files), "--water", 0
+    assert "--water expects a number above zero, got 0" in refusal(*arguments)
+    np.save(files / "v.npy", np.zeros((40, 2, 90), dtype=np.float32))
+    volume = geometry(files, beam="cone", image_shape=[2, 32, 30])
+    arguments = files / "v.npy", "-o", files / "x.dcm", "--geometry", volume
+    assert "holds one slice, and this is a volume (1, 2, 32, 30)" in refusal(*arguments)
+    assert not (files / "x.dcm").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from wellposed.core.files import MissingFileError
 from wellposed.data import (
     cones_trajectory,
     radial_trajectory,
+    radians_per_pixel,
     random_trajectory,
     read_trajectory,
     rosette_trajectory,
@@ -87,6 +88,16 @@ def test_files_are_read_in_their_unit(tmp_path, unit, size, factor):
     for name in ("k.npy", "k.npz"):
         got = read_trajectory(tmp_path / name, unit=unit, size=size)
         torch.testing.assert_close(got, torch.from_numpy(factor * points).float()[None])
+
+
+def test_units_are_converted_along_each_axis():
+    points = torch.tensor([[0.25, -0.5]])
+    torch.testing.assert_close(radians_per_pixel(points, unit="cycles per pixel"), 2 * math.pi * points)
+    along = radians_per_pixel(points * torch.tensor([32.0, 48.0]), unit="cycles per field of view", size=(32, 48))
+    torch.testing.assert_close(along, 2 * math.pi * points)
+    assert radians_per_pixel(points, unit="radians per pixel") is points
+    with pytest.raises(ArgumentError, match="radians_per_pixel needs the size"):
+        radians_per_pixel(points, unit="cycles per field of view")
 
 
 def test_files_that_hold_none_are_refused(tmp_path):

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from tests.support.tensors import random_tensor
-from wellposed.models import BlindSpot, ComplexDenoiser, Denoiser, DenoiserTiny, DnCNN, DRUNet, Equivariant, UNet
+from wellposed.models import (
+    Autoencoder,
+    BlindSpot,
+    ComplexDenoiser,
+    Denoiser,
+    DenoiserTiny,
+    DnCNN,
+    DRUNet,
+    Equivariant,
+    UNet,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ def tiny(channels: int) -> DenoiserTiny:
 
 
 CASES = {
+    "Autoencoder": Case(lambda channels: Autoencoder(channels, width=4, levels=2, code=3), homogeneous=False),
     "BlindSpot": Case(lambda channels: BlindSpot(channels, width=4, levels=2), homogeneous=False),
     "BlindSpot-bias-free": Case(lambda channels: BlindSpot(channels, width=4, levels=2, bias=False)),
     "DnCNN": Case(lambda channels: DnCNN(channels, width=6, depth=4), homogeneous=False),

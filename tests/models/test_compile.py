@@ -1,5 +1,7 @@
 """Networks compile to one graph, whatever the size and the kind of noise level; RAM's trunk does for every physics."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -45,12 +47,19 @@ def test_the_trunk_compiles_without_a_break_whatever_the_physics(operator):
     torch.testing.assert_close(compiled(guess, maps, pyramid), trunk.refine(guess, maps, pyramid))
 
 
+HAS_COMPILER = shutil.which("g++") is not None or shutil.which("c++") is not None
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_the_small_model_compiles():
+@pytest.mark.parametrize(
+    "backend",
+    ["eager", pytest.param("inductor", marks=pytest.mark.skipif(not HAS_COMPILER, reason="needs a C++ compiler"))],
+)
+def test_the_small_model_compiles(backend):
     torch.manual_seed(0)
     model = RAM("small").eval().requires_grad_(requires_grad=False)
     physics = wp.Physics(Mask((torch.rand(1, 1, 64, 64) > 0.5).float()), wp.noise.Gaussian(0.1))
     y = physics(torch.rand(1, 1, 64, 64))
     expected = model(y, physics)
     torch.compiler.reset()
-    torch.testing.assert_close(torch.compile(model, backend="eager")(y, physics), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.compile(model, backend=backend)(y, physics), expected, rtol=1e-4, atol=1e-5)

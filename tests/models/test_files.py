@@ -15,13 +15,27 @@ from wellposed.core.files import MissingFileError
 from wellposed.models import (
     MODELS,
     RAM,
+    AlgorithmStep,
     Anscombe,
     ArtifactRemoval,
+    DeepImagePrior,
     DnCNN,
+    DPIRStep,
     DRUNet,
+    E2EVarNet,
+    Equilibrium,
     Equivariant,
+    FieldOfExperts,
+    Hourglass,
+    HQSStep,
+    KSpaceStep,
+    LISTAStep,
+    MoDLStep,
+    NormUNet,
     PDNet,
     Tiled,
+    Unrolled,
+    VarNetStep,
     load_model,
     load_weights,
     read_weights,
@@ -30,6 +44,13 @@ from wellposed.models import (
 
 PHYSICS = wp.Physics(wp.operators.Downsample(2, image_shape=(1, 8, 8)).double(), wp.noise.Gaussian(0.1))
 IMAGE = random_tensor(1, 1, 8, 8)
+SMALL = IMAGE[..., :4, :4]
+SCANNER = wp.Physics(
+    wp.operators.CartesianMRI(
+        torch.ones(1, 1, 1, 8).double(), (1, 8, 8), random_tensor(2, 8, 8, dtype=torch.complex128)
+    )
+)
+K_SPACE = random_tensor(1, 2, 8, 8, dtype=torch.complex128)
 
 
 def denoised(case):
@@ -55,6 +76,47 @@ EXAMPLES = {name: (case.make, denoised(case)) for name, case in CASES.items()} |
         lambda: Equivariant(CASES["DnCNN"].make(), "shifts", "average"),
         lambda model: model(IMAGE[..., :4, :4]),
     ),
+}
+
+
+def unrolled(model):
+    return Unrolled(model, 2)(SMALL, PHYSICS)
+
+
+def denoiser():
+    return CASES["DRUNet"].make()
+
+
+EXAMPLES |= {
+    "AlgorithmStep": (lambda: AlgorithmStep(denoiser(), sigma=(0.1, 0.2)).double(), unrolled),
+    "DPIRStep": (lambda: DPIRStep(denoiser(), 2, level=1.5).double(), unrolled),
+    "DeepImagePrior": (
+        lambda: DeepImagePrior(max_steps=2, width=4, levels=1, seed=3),
+        lambda model: model(SMALL, PHYSICS),
+    ),
+    "E2EVarNet": (
+        lambda: E2EVarNet(2, 2, 1, map_width=2, map_levels=1).double(),
+        lambda model: model(K_SPACE, SCANNER),
+    ),
+    "Equilibrium": (
+        lambda: Equilibrium(HQSStep(denoiser()).double(), throw=False, max_steps=3),
+        lambda model: model(SMALL, PHYSICS),
+    ),
+    "FieldOfExperts": (lambda: FieldOfExperts(1, 2, 3, 4).double(), lambda model: model(IMAGE)),
+    "HQSStep": (lambda: HQSStep(denoiser(), gamma=2.0, start="zero").double(), unrolled),
+    "Hourglass": (lambda: Hourglass(1, 2, 4, levels=1).double(), lambda model: model(IMAGE)),
+    "KSpaceStep": (
+        lambda: KSpaceStep(NormUNet(width=2, levels=1), output="rss").double(),
+        lambda model: Unrolled(model, 2)(K_SPACE, SCANNER),
+    ),
+    "LISTAStep": (lambda: LISTAStep((1, 8, 8), (1, 4, 4)).double(), unrolled),
+    "MoDLStep": (lambda: MoDLStep(denoiser(), weight=0.3).double(), unrolled),
+    "NormUNet": (lambda: NormUNet(width=2, levels=1).double(), lambda model: model(K_SPACE[:, :1])),
+    "Unrolled": (
+        lambda: Unrolled(HQSStep(denoiser(), sigma=(0.1, 0.2)), 2, tied=False, momentum=0.5, memory="invert").double(),
+        lambda model: model(SMALL, PHYSICS),
+    ),
+    "VarNetStep": (lambda: VarNetStep(FieldOfExperts(1, 2, 3, 4)).double(), unrolled),
 }
 
 
@@ -115,7 +177,7 @@ def test_a_failed_save_leaves_the_old_file(saved):
     before = saved.read_bytes()
     with pytest.raises(UnsupportedError, match=r"Equivariant\.denoiser is a function, which cannot be written"):
         save_model(saved, Equivariant(lambda x, _: x))
-    with pytest.raises(UnsupportedError, match=r"is a Linear, which cannot be written to a file; known: Anscombe"):
+    with pytest.raises(UnsupportedError, match=r"is a Linear, which cannot be written to a file; known: AlgorithmStep"):
         save_model(saved, torch.nn.Linear(2, 2))
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]

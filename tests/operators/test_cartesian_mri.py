@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.tensors import random_tensor
+from tests.support.tensors import random_tensor, seeded
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
+from wellposed.data import cartesian_mask
 from wellposed.operators import CartesianMRI
 
 every_space = pytest.mark.parametrize("space", [(4, 6), (5, 7), (5, 4), (1, 3), (3, 4, 5), (2, 5, 3)], ids=str)
@@ -34,6 +35,13 @@ def test_equals_the_sum_that_defines_it(space):
     rows, columns = (centred_dft_matrix(size) for size in space)
     expected = rows @ image @ columns.mT
     torch.testing.assert_close(CartesianMRI(torch.ones(1, 1, *space).double(), (1, *space))(image), expected)
+
+
+@every_space
+def test_parseval(space):
+    x, z = (random_tensor(2, 3, *space, seed=seed, dtype=torch.complex128) for seed in (0, 1))
+    A = CartesianMRI(torch.ones(1, 1, *space).double(), (3, *space))
+    torch.testing.assert_close((A(x).conj() * A(z)).flatten(1).sum(1), (x.conj() * z).flatten(1).sum(1))
 
 
 @every_space
@@ -125,6 +133,21 @@ class TestCoils:
             A = CartesianMRI(given, (1, 4, 5), coil_maps(1, 3, 4, 5))
             torch.testing.assert_close(A.gram(x), A.adjoint(A(x)))
 
+    def test_a_prox_of_many_coils_is_the_solution_of_the_normal_equations(self):
+        A = CartesianMRI(random_tensor(1, 1, 1, 5, seed=1), (1, 4, 5), coil_maps(1, 3, 4, 5))
+        y, z = (random_tensor(1, n, 4, 5, seed=n, dtype=torch.complex128) for n in (3, 1))
+        matrix = A.to_matrix()[0]
+        system = 0.8 * matrix.mH @ matrix + torch.eye(20)
+        expected = torch.linalg.solve(system, 0.8 * matrix.mH @ y.flatten() + z.flatten())
+        torch.testing.assert_close(A.prox(z, y, 0.8).flatten(), expected, rtol=1e-5, atol=1e-5)
+
+    def test_normalised_maps_and_full_sampling_keep_the_energy(self):
+        """Parseval for many coils: sum_l |S_l|^2 = 1."""
+        maps = coil_maps(1, 3, 5, 6)
+        A = CartesianMRI(torch.ones(1, 1, 1, 1).double(), (1, 5, 6), maps / maps.norm(dim=1, keepdim=True))
+        x = random_tensor(2, 1, 5, 6, dtype=torch.complex128)
+        torch.testing.assert_close(A(x).flatten(1).norm(dim=1), x.flatten(1).norm(dim=1))
+
     def test_frames_share_the_maps_and_have_masks_of_their_own(self):
         maps, x = coil_maps(1, 3, 4, 5), random_tensor(2, 1, 6, 4, 5, dtype=torch.complex128)
         mask = random_tensor(1, 1, 6, 1, 5, seed=1)
@@ -133,6 +156,19 @@ class TestCoils:
         for frame in range(6):
             still = CartesianMRI(mask[:, :, frame], (1, 4, 5), maps)
             torch.testing.assert_close(y[:, :, frame], still(x[:, :, frame]))
+
+    @pytest.mark.parametrize("sets", [1, 2])
+    def test_frames_of_volumes_have_a_mask_for_each_image_and_frame(self, sets):
+        maps, x = coil_maps(2, sets, 3, 2, 4, 5), random_tensor(2, sets, 6, 2, 4, 5, dtype=torch.complex128)
+        mask = random_tensor(2, 1, 6, 2, 1, 5, seed=1)
+        maps = maps if sets > 1 else maps[:, 0]
+        A = CartesianMRI(mask, (sets, 6, 2, 4, 5), maps, dynamic=True)
+        y = A(x)
+        assert y.shape == A.zero_measurement().shape == (2, 3, 6, 2, 4, 5)
+        for image in range(2):
+            for frame in range(6):
+                still = CartesianMRI(mask[image, None, :, frame], (sets, 2, 4, 5), maps[image, None])
+                torch.testing.assert_close(y[image, None, :, frame], still(x[image, None, :, frame]))
 
     @pytest.mark.parametrize(
         ("maps", "error", "sentence"),
@@ -161,5 +197,20 @@ def test_masks_that_sample_nothing_are_refused(mask):
 
 
 def test_frames_need_an_axis():
-    with pytest.raises(ShapeError, match=r"\(C, T, H, W\), since it is dynamic; got \(1, 4, 4\)"):
+    with pytest.raises(ShapeError, match=r"\(C, T, H, W\) or \(C, T, D, H, W\), as it is dynamic; got \(1, 4, 4\)"):
         CartesianMRI(torch.ones(1, 1, 4, 4), (1, 4, 4), dynamic=True)
+
+
+def test_frames_without_coils_have_closed_forms():
+    """One mask for each image and frame, drawn by a generator for single images."""
+    drawn = cartesian_mask(6, (1, 4, 8), acceleration=2, center_fraction=0.25, generator=seeded())
+    mask = drawn.view(2, 3, 1, 4, 8).transpose(1, 2).double()
+    A = CartesianMRI(mask, (1, 3, 4, 8), dynamic=True)
+    x, z = (random_tensor(2, 1, 3, 4, 8, seed=seed, dtype=torch.complex128) for seed in (0, 1))
+    assert all(A.has_closed_form(name) for name in ("gram", "norm", "pinv", "prox"))
+    assert A.norm().tolist() == [1.0, 1.0]
+    for frame in range(3):
+        still = CartesianMRI(mask[:, :, frame], (1, 4, 8))
+        torch.testing.assert_close(A.pinv(A(x))[:, :, frame], still.gram(x[:, :, frame]))
+        expected = still.prox(z[:, :, frame], still(x[:, :, frame]), 0.7)
+        torch.testing.assert_close(A.prox(z, A(x), 0.7)[:, :, frame], expected)

@@ -32,6 +32,17 @@ def test_pinv_averages_noisy_frames_by_their_weights():
     torch.testing.assert_close(A.pinv(y), single.adjoint((y[:, :, 0] + 2 * y[:, :, 1]) / 5))
 
 
+def test_frames_of_a_volume_overlap_too():
+    mask = random_tensor(1, 1, 3, 2, 1, 5)
+    A, x = SequentialMRI(mask, (1, 2, 4, 5)), random_tensor(2, 1, 2, 4, 5, seed=1, dtype=torch.complex128)
+    y = A(x)
+    assert y.shape == (2, 1, 3, 2, 4, 5)
+    for frame in range(3):
+        torch.testing.assert_close(y[:, :, frame], CartesianMRI(mask[:, :, frame], (1, 2, 4, 5))(x))
+    torch.testing.assert_close(A.pinv(y), x)
+    torch.testing.assert_close(A.norm(), mask.square().sum(2).amax().sqrt()[None])
+
+
 def test_masks_without_frames_are_refused():
-    with pytest.raises(ShapeError, match=r"mask \(B or 1, 1 or C, T, H, W\), got \(1, 4, 5\) and \(1, 1, 4, 5\)"):
+    with pytest.raises(ShapeError, match=r"mask \(B or 1, 1 or C, T, H, W\).* got \(1, 4, 5\) and \(1, 1, 4, 5\)"):
         SequentialMRI(torch.ones(1, 1, 4, 5), (1, 4, 5))

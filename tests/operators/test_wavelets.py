@@ -7,7 +7,7 @@ import torch
 from tests.support.tensors import random_tensor
 from wellposed.core.errors import ArgumentError, UnknownNameError
 from wellposed.operators import Wavelets
-from wellposed.operators.wavelets import _daubechies
+from wellposed.operators.wavelets import daubechies
 
 pywt = pytest.importorskip("pywt")
 
@@ -15,7 +15,7 @@ pywt = pytest.importorskip("pywt")
 @pytest.mark.parametrize("moments", range(1, 9))
 def test_filters_are_those_of_pywavelets(moments):
     """Up to the order of the taps and the sign of the differences."""
-    low, high = map(np.array, _daubechies(moments))
+    low, high = map(np.array, daubechies(moments))
     wavelet = pywt.Wavelet(f"db{moments}")
     expected = [np.array(wavelet.dec_lo), np.array(wavelet.rec_lo)]
     assert min(np.abs(low - taps).max() for taps in expected) < 1e-9

@@ -151,10 +151,24 @@ def test_ram_starts_from_a_drunet(root):
     drunet, ram = DRUNet(channels=3, widths=(32, 64, 128, 256)), RAM("small")
     save_model(root / "drunet.safetensors", drunet)
     initialise_from_drunet(ram, drunet, gain=0.25)
-    settings = ("model={name: RAM, arguments: {size: small}}", "model.start={drunet: drunet.safetensors, gain: 0.25}")
+    settings = (
+        "model={name: RAM, arguments: {size: small}}",
+        "model.start={denoiser: drunet.safetensors, share: 0.25}",
+    )
     started = prepare(recipe(root, *settings)).trainer.model
     for name in ("m_body.enc.1.conv1.weight", "m_head.conv0.weight", "m_up1.enc.0.gain"):
         assert torch.equal(started.get_parameter(name), ram.get_parameter(name))
+
+
+def test_ram_starts_from_the_tiny_denoiser(root):
+    torch.manual_seed(5)
+    tiny = DenoiserTiny(channels=3, widths=(8, 16, 24))
+    save_model(root / "tiny.safetensors", tiny)
+    settings = ("model={name: RAM, arguments: {size: small}}", "model.start={denoiser: tiny.safetensors}")
+    started = prepare(recipe(root, *settings)).trainer.model.eval()
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        torch.testing.assert_close(started.denoise(x, sigma=0.1), tiny.eval()(x, 0.1), rtol=1e-3, atol=1e-5)
 
 
 def test_where_a_run_has_begun_its_start_is_not_looked_for(root, tmp_path):

@@ -13,7 +13,9 @@ from wellposed.core.files import MissingFileError
 from wellposed.data import demo_photograph, get_task
 from wellposed.models import ArtifactRemoval, ComplexDenoiser, DenoiserTiny, save_model
 from wellposed.operators import Operator
+from wellposed.optim import LeastSquares, noise_levels, smooth_start
 from wellposed.verbs import _networks
+from wellposed.verbs._plug_and_play import plug_and_play, red
 from wellposed.verbs.reconstruct import METHODS, check_method, choose_method, dpir, installed
 
 
@@ -95,7 +97,7 @@ def test_the_network_is_asked_with_the_physics(bundled):
     assert torch.equal(wp.reconstruct(y, physics, "ram"), ArtifactRemoval(tiny(3)).eval()(y, physics))
 
 
-@pytest.mark.parametrize("method", ["ram", "dpir"])
+@pytest.mark.parametrize("method", ["ram", "dpir", "pnp"])
 def test_double_precision_stays(bundled, method):
     """The answers differ by as much as the noise levels do, which are estimated from other draws in each precision."""
     y = random_tensor(1, 3, 16, 16).abs()
@@ -105,7 +107,7 @@ def test_double_precision_stays(bundled, method):
     torch.testing.assert_close(double.float(), single, atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("method", ["ram", "dpir"])
+@pytest.mark.parametrize("method", ["ram", "dpir", "pnp", "red"])
 def test_weights_that_are_not_there_are_told_with_a_way_out(nothing_bundled, method):
     y, physics = blurred()
     assert not installed(method)
@@ -114,7 +116,7 @@ def test_weights_that_are_not_there_are_told_with_a_way_out(nothing_bundled, met
 
 
 def test_methods_without_weights_are_always_installed(nothing_bundled):
-    assert [name for name in METHODS if installed(name)] == ["adjoint", "fbp", "pinv", "tv"]
+    assert [name for name in METHODS if installed(name)] == ["adjoint", "fbp", "pinv", "tv", "wavelet", "dip"]
 
 
 def test_dpir_takes_the_denoiser_of_the_colours(bundled):
@@ -165,14 +167,48 @@ def shrinking(seen=None):
     return denoise
 
 
+LOSSY = torch.ones(1, 1, 4, 4)
+LOSSY[..., 1, 2] = 0
+
+
 def test_dpir_ends_at_the_noise_of_each_image():
-    y = torch.ones(2, 1, 4, 4)
-    seen = []
-    wp.reconstruct(
-        y, wp.Physics(wp.operators.Identity(), wp.noise.Gaussian(torch.tensor([0.02, 0.1]))), dpir(shrinking(seen))
-    )
+    y, seen = LOSSY.repeat(2, 1, 1, 1), []
+    physics = wp.Physics(wp.operators.Mask(LOSSY), wp.noise.Gaussian(torch.tensor([0.02, 0.1])))
+    wp.reconstruct(y, physics, dpir(shrinking(seen)))
     assert seen[-1] == pytest.approx([0.02, 0.1], rel=0.3)
     assert seen[0] == pytest.approx([49 / 255, 49 / 255], rel=0.05)
+
+
+def test_dpir_takes_eight_steps_where_noise_is_amplified_and_more_where_parts_are_lost_whole():
+    y, physics = blurred(channels=1, batch=1)
+    blur, mask = [], []
+    wp.reconstruct(y, physics, dpir(shrinking(blur)))
+    lossy = wp.Physics(wp.operators.Mask(LOSSY), wp.noise.Gaussian(0.1))
+    wp.reconstruct(LOSSY, lossy, dpir(shrinking(mask)))
+    assert (len(blur), len(mask)) == (8, 24)
+
+
+@pytest.mark.parametrize("factor", [1.0, -3.0])
+def test_where_there_is_only_noise_it_is_removed_once_at_its_level(factor):
+    """Of a multiple of the identity, the naive image has the noise of the measurements over that factor."""
+    y = random_tensor(2, 1, 32, 32, dtype=torch.float32).abs()
+    sigma, seen = torch.tensor([0.02, 0.1]), []
+    physics = wp.Physics(factor * wp.operators.Identity((1, 32, 32)), wp.noise.Gaussian(sigma * abs(factor)))
+    clean = wp.reconstruct(factor * y, physics, dpir(shrinking(seen)))
+    (level,) = seen
+    assert level == pytest.approx(sigma.tolist(), rel=0.05)
+    torch.testing.assert_close(clean, shrinking()(y, torch.tensor(level)))
+
+
+def test_a_batch_of_several_kinds_equals_its_items():
+    """The first mask loses nothing, the second loses a pixel, the third weighs them."""
+    mask = torch.cat([torch.ones(1, 1, 4, 4), LOSSY, torch.linspace(0.2, 1, 16).view(1, 1, 4, 4)])
+    physics = wp.Physics(wp.operators.Mask(mask), wp.noise.Gaussian(0.05))
+    y = mask * torch.linspace(0, 1, 16).view(1, 1, 4, 4)
+    together = wp.reconstruct(y, physics, dpir(shrinking()))
+    for i in range(3):
+        alone = wp.reconstruct(y[i : i + 1], physics.with_params(mask=mask[i : i + 1]), dpir(shrinking()))
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-3, atol=1e-4)
 
 
 def test_dpir_counts_photon_noise_by_its_variance_and_no_noise_as_a_thousandth():
@@ -202,6 +238,57 @@ def test_dpir_does_not_mind_the_scale_of_the_data(scale):
     )
 
 
+ONE_LEVEL = pytest.mark.parametrize("method", [plug_and_play, red])
+
+
+@ONE_LEVEL
+@pytest.mark.parametrize(("factor", "scale"), [(1e-3, 1.0), (50.0, 1.0), (1.0, 1e-6), (1.0, 1e6)])
+def test_one_level_does_not_mind_the_factor_of_the_operator_nor_the_scale_of_the_data(method, factor, scale):
+    y, physics = blurred(channels=1)
+    scaled = wp.Physics(factor * physics.operator, wp.noise.Gaussian(0.05 * factor * scale))
+    plain = method(y, physics, shrinking(), None)
+    got = method(factor * scale * y, scaled, shrinking(), None) / scale
+    torch.testing.assert_close(got, plain, rtol=1e-3, atol=1e-3)
+
+
+@ONE_LEVEL
+def test_one_level_in_a_batch_equals_its_items_and_tells_its_progress(method):
+    task, seen = get_task("motion-easy"), []
+    y, physics = task.sample(torch.rand(2, 1, 40, 40), generator=torch.Generator().manual_seed(2))
+    both = method(y, physics, shrinking(), lambda *step: seen.append(step))
+    one = method(y[1:], physics.with_params(kernel=physics.operator.kernel[1:]), shrinking(), None)
+    torch.testing.assert_close(both[1:], one, atol=2e-3, rtol=0)
+    assert seen == [(step, 50) for step in range(1, len(seen) + 1)]
+
+
+def test_red_is_the_zero_of_its_field():
+    """By dense algebra for the denoiser x / 2: (A^H A + (s / sigma)^2 / 2) x = A^H y, with sigma 0.03 of white."""
+    mask = torch.linspace(0.3, 1, 16).view(1, 1, 4, 4)
+    physics, y = wp.Physics(wp.operators.Mask(mask), wp.noise.Gaussian(0.02)), mask * random_tensor(1, 1, 4, 4).abs()
+    y, levels = y.float(), []
+
+    def half(x, sigma):
+        levels.append(sigma)
+        return x / 2
+
+    x = red(y, physics, half, None)
+    weight = (noise_levels(y, physics).measurements / levels[0]).square().item()
+    torch.testing.assert_close(x, mask * y / (mask.square() + weight / 2), rtol=2e-3, atol=2e-3)
+    white = smooth_start(LeastSquares(physics.operator, y)).abs().max()
+    torch.testing.assert_close(levels[0], 0.03 * white.view(1), rtol=1e-3, atol=0)
+
+
+def test_one_level_is_a_multiple_of_strong_noise():
+    y, seen = LOSSY.clone(), []
+    for sigma in (0.1, 0.2):
+        physics = wp.Physics(wp.operators.Mask(LOSSY), wp.noise.Gaussian(sigma))
+        noise = noise_levels(y, physics).measurements.item()
+        for method, factor in ((plug_and_play, 1.5), (red, 0.5)):
+            seen.clear()
+            method(y, physics, shrinking(seen), None)
+            assert {round(level, 5) for (level,) in seen} == {round(factor * noise, 5)}
+
+
 def test_dpir_in_a_batch_equals_its_items():
     task = get_task("motion-easy")
     y, physics = task.sample(torch.rand(2, 1, 40, 40), generator=torch.Generator().manual_seed(2))
@@ -219,7 +306,7 @@ def test_dpir_tells_its_progress(bundled):
 
 def test_what_is_not_linear_is_refused(bundled):
     physics = wp.Physics(Squared((3, 8, 8), (3, 8, 8)), wp.noise.Gaussian(0.1))
-    for method in ("adjoint", "pinv", "tv", "dpir", "auto"):
+    for method in ("adjoint", "pinv", "tv", "wavelet", "pnp", "red", "dpir", "dip", "auto"):
         with pytest.raises(UnsupportedError, match="Squared is not linear"):
             wp.reconstruct(torch.ones(1, 3, 8, 8), physics, method)
 

@@ -7,6 +7,7 @@ import wellposed as wp
 from wellposed.core.errors import ArgumentError, ShapeError, UnknownNameError
 from wellposed.data import demo_photograph, get_task
 
+SPARSE = {"denoise-medium": 2.0, "motion-medium": 1.5, "inpaint-50": 5.0, "sr4-clean": 0.5}
 GAINS = {"denoise-medium": 2.0, "motion-medium": 2.0, "gaussian-medium": 2.0, "inpaint-50": 5.0, "sr4": 0.5}
 
 
@@ -22,6 +23,15 @@ def test_total_variation_beats_the_closed_forms(name, gain):
     y, physics = task.sample(x, generator=torch.Generator().manual_seed(0))
     naive = [physics.A_adjoint(y)] + ([physics.A_dagger(y)] if physics.operator.has_closed_form("pinv") else [])
     assert psnr(wp.reconstruct(y, physics), x) >= max(psnr(image, x) for image in naive) + gain
+
+
+@pytest.mark.parametrize(("name", "gain"), SPARSE.items(), ids=SPARSE)
+def test_wavelets_beat_the_closed_forms(name, gain):
+    task = get_task(name)
+    x = task.fit(demo_photograph(size=64))
+    y, physics = task.sample(x, generator=torch.Generator().manual_seed(0))
+    naive = [physics.A_adjoint(y)] + ([physics.A_dagger(y)] if physics.operator.has_closed_form("pinv") else [])
+    assert psnr(wp.reconstruct(y, physics, "wavelet"), x) >= max(psnr(image, x) for image in naive) + gain
 
 
 def test_named_methods_are_the_closed_forms():

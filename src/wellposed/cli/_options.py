@@ -16,7 +16,8 @@ Method = Annotated[
     str,
     typer.Option(
         help="adjoint, pinv (pseudo-inverse), fbp (filtered backprojection, of sinograms), tv (total variation), "
-        "dpir (plug-and-play), ram (network), or auto: ram where its weights are installed and it fits, else tv."
+        "wavelet, pnp, red, dpir (plug-and-play with a denoiser), dip (deep image prior, slow), ram (network), or "
+        "auto: ram where its weights are installed and it fits, else tv. Or a model file, .safetensors."
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]

@@ -32,8 +32,11 @@ def show(table: Table, *, quiet: bool = False) -> None:
 @contextmanager
 def progress(
     title: str, total: int | None = None, *, in_bytes: bool = False, quiet: bool = False
-) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function that draws how much is done, `update(done, total)`, where people watch: on a terminal."""
+) -> Iterator[Callable[..., None]]:
+    """Yield a function that draws how much is done, `update(done, total)`, where people watch: on a terminal.
+
+    A third argument is another title.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -42,4 +45,8 @@ def progress(
     is_hidden = quiet or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_hidden) as bar:
         line = bar.add_task(title, total=total)
-        yield lambda done, total: bar.update(line, completed=done, total=total)
+
+        def update(done: int, total: int | None, title: str | None = None) -> None:
+            bar.update(line, completed=done, total=total, description=title)
+
+        yield update

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from wellposed.cli.demo import demo
 from wellposed.cli.doctor import doctor
 from wellposed.cli.evaluate import evaluate
+from wellposed.cli.finetune import finetune
 from wellposed.cli.reconstruct import reconstruct
 from wellposed.cli.simulate import simulate
 from wellposed.cli.tasks import tasks
@@ -58,6 +59,6 @@ def _wellposed(
     """Imaging inverse problems: from measurements to images."""
 
 
-for _command in (simulate, reconstruct, evaluate, tasks, doctor, demo, train):
+for _command in (simulate, reconstruct, finetune, evaluate, tasks, doctor, demo, train):
     application.command()(_command)
 application.add_typer(weights, name="weights")

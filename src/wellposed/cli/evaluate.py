@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from rich.table import Table
 
-    from wellposed.verbs.evaluate import Evaluation
+    from wellposed.verbs.evaluate import BlindEvaluation, Evaluation
     from wellposed.verbs.suite_report import SuiteReport
     from wellposed.verbs.suites import Suite
 
@@ -27,7 +27,11 @@ _ALL = "all"
 
 def evaluate(
     data: Annotated[
-        Path, typer.Option(help="A folder of pictures; with --suite, the folder that holds those of its data sets.")
+        Path,
+        typer.Option(
+            help="A folder of pictures; with --suite, the folder that holds those of its data sets; without ground "
+            "truth and task, a measurement file or a folder of them."
+        ),
     ],
     task: Annotated[
         str | None,
@@ -37,7 +41,8 @@ def evaluate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="auto (the default), adjoint, pinv, fbp, tv, dpir, ram, or all. Of a suite: all its methods, or one."
+            help="auto (the default), adjoint, pinv, fbp, tv, wavelet, pnp, red, dpir, dip, ram, all (but dip, which "
+            "is slow), or a model file. Of a suite: all its methods, or one."
         ),
     ] = None,
     json: Annotated[
@@ -57,6 +62,10 @@ def evaluate(
     seed: Seed = 0,
     device: Device = "cpu",
     *,
+    without_ground_truth: Annotated[
+        bool,
+        typer.Option("--without-ground-truth", help="Score by measurements that are kept back from the method."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure and recover each picture of a folder, and give PSNR, SSIM and seconds, beside those of a naive method.
@@ -73,6 +82,11 @@ def evaluate(
     where = checked_device(device)
     options = _Options(limit=limit, seed=seed, batch=batch, device=where)
     files = (json, markdown)
+    if without_ground_truth:
+        if suite is not None or method == _ALL or markdown is not None or batch != 1 or margin:
+            raise ArgumentError("--without-ground-truth goes with one --method, and with --task, --json and --limit.")
+        _run_blind(task, data, method or "auto", json, options, quiet=quiet)
+        return
     if suite is not None:
         chosen = SUITES[check_name("suite", suite, SUITES)]
         methods = None if method in (None, _ALL) else [method]
@@ -105,6 +119,7 @@ def _run_method(
 ) -> None:
     from wellposed.core.files import atomic_path
     from wellposed.data import list_images
+    from wellposed.verbs._model_files import named_method
     from wellposed.verbs.evaluate import evaluate as score
 
     pictures = list_images(data)[: options["limit"]]
@@ -112,7 +127,7 @@ def _run_method(
         result = score(
             task,
             pictures,
-            method,
+            named_method(method, device=options["device"]),
             seed=options["seed"],
             batch=options["batch"],
             margin=margin,
@@ -123,6 +138,46 @@ def _run_method(
         with atomic_path(json) as temporary:
             temporary.write_text(result.to_json(), encoding="utf-8")
     show(_table(result), quiet=quiet)
+
+
+def _run_blind(task: str | None, data: Path, method: str, json: Path | None, options: _Options, *, quiet: bool) -> None:
+    from wellposed.core.files import atomic_path
+    from wellposed.verbs._model_files import named_method
+    from wellposed.verbs.evaluate import evaluate as score
+
+    files = _measurement_files(data) if task is None else _pictures(data)
+    files = files[: options["limit"]]
+    with progress(f"{task or data.name} by {method}, without ground truth", len(files), quiet=quiet) as update:
+        result = score(
+            task,
+            files,
+            named_method(method, device=options["device"]),
+            seed=options["seed"],
+            device=options["device"],
+            callback=lambda done: update(done, len(files)),
+            without_ground_truth=True,
+        )
+    if json is not None:
+        with atomic_path(json) as temporary:
+            temporary.write_text(result.to_json(), encoding="utf-8")
+    show(_blind_table(result), quiet=quiet)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    from wellposed.data import list_images
+
+    return list_images(folder)
+
+
+def _measurement_files(path: Path) -> list[Path]:
+    from wellposed.core.files import MissingFileError, existing_file
+
+    if not path.is_dir():
+        return [existing_file(path)]
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        raise MissingFileError(f"{path} holds no measurement files (.safetensors): name pictures with --task.")
+    return files
 
 
 def _run_suite(
@@ -161,6 +216,21 @@ def _table(result: Evaluation) -> Table:
         table.add_row(row.image, *_numbers(vars(row)))
     table.add_section()
     table.add_row("mean", *_numbers(result.mean()), style="bold")
+    return table
+
+
+def _blind_table(result: BlindEvaluation) -> Table:
+    from rich.table import Table
+
+    table = Table("measurements", "kept back", title=f"without ground truth by {result.method}, seed {result.seed}")
+    table.add_column("squared error", justify="right")
+    table.add_column("seconds", justify="right")
+    for row in result.rows:
+        noise = "" if row.noise_is_removed else " + noise"
+        table.add_row(row.name, row.scheme, f"{row.error:.3g}{noise}", f"{row.seconds:.2f}")
+    table.add_section()
+    mean = result.mean()
+    table.add_row("mean", "", f"{mean['error']:.3g}", f"{mean['seconds']:.2f}", style="bold")
     return table
 
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
-__all__ = ["trusted_values", "values_hold"]
+__all__ = ["are_trusted", "trusted_values", "values_hold"]
 
 _TRUSTED: ContextVar[bool] = ContextVar("trusted", default=False)
 
@@ -24,7 +24,11 @@ def trusted_values() -> Iterator[None]:
         _TRUSTED.reset(token)
 
 
+def are_trusted(tensor: Tensor) -> bool:
+    """Tell whether the values of a tensor need not be looked at: see `trusted_values`."""
+    return _TRUSTED.get() and tensor.device.type != "cpu"
+
+
 def values_hold(condition: Tensor) -> bool:
     """Tell whether a condition is true of all values of a tensor, or need not be looked at: see `trusted_values`."""
-    is_taken = _TRUSTED.get() and condition.device.type != "cpu"
-    return is_taken or bool(condition.all())
+    return are_trusted(condition) or bool(condition.all())

@@ -1,7 +1,7 @@
 """Data: images and measurements in files, random kernels and masks, the named tasks."""
 
+from wellposed.data._mri_scan import MRIScan
 from wellposed.data.angles import degrees, golden_angles, limited_angles, uniform_angles
-from wellposed.data.beam_picture import draw_beam
 from wellposed.data.coil_maps import birdcage_maps
 from wellposed.data.coils import combine_coils, compress_coils, noise_covariance, root_sum_of_squares, whiten
 from wellposed.data.ct_tasks import FixedLogPoisson, RelativeGaussian, parallel_views
@@ -17,22 +17,15 @@ from wellposed.data.hounsfield import (
 )
 from wellposed.data.image_store import ImageStore, Progress, Skipped
 from wellposed.data.images import ColourMode, list_images, read_image, to_grey, write_image
+from wellposed.data.ismrmrd_files import read_ismrmrd
 from wellposed.data.kernels import gaussian_kernel, motion_kernel
 from wellposed.data.kspace_masks import PointDensity, poisson_disc_mask, radial_mask, variable_density_mask
 from wellposed.data.masks import ColumnOrder, bernoulli_mask, cartesian_mask
 from wellposed.data.measurements import load_measurements, save_measurements
-from wellposed.data.mri_files import (
-    MRIScan,
-    is_scan,
-    read_fastmri,
-    read_ismrmrd,
-    read_nifti,
-    read_scan,
-    write_fastmri,
-    write_nifti,
-)
+from wellposed.data.mri_files import is_scan, read_fastmri, read_scan, write_fastmri
 from wellposed.data.mri_scans import kspace_noise, scan_measurements
 from wellposed.data.mri_tasks import multicoil_mri, radial_mri
+from wellposed.data.nifti_files import read_nifti, write_nifti
 from wellposed.data.noise_families import FixedGaussian, RandomGaussian, RandomPoissonGaussian, uniform_per_image
 from wellposed.data.pair_files import PairFile, write_pairs
 from wellposed.data.pair_tensors import PairTensors
@@ -61,9 +54,11 @@ from wellposed.data.task import Images, NoiseFamily, OperatorFamily, Task
 from wellposed.data.tasks import TASKS, get_task
 from wellposed.data.throughput import crops_per_second
 from wellposed.data.trajectories import (
+    KSpaceUnit,
     SpokeOrder,
     cones_trajectory,
     radial_trajectory,
+    radians_per_pixel,
     random_trajectory,
     read_trajectory,
     rosette_trajectory,
@@ -88,6 +83,7 @@ __all__ = [
     "FixedProblem",
     "ImageStore",
     "Images",
+    "KSpaceUnit",
     "MRIScan",
     "NoiseFamily",
     "OperatorFamily",
@@ -117,7 +113,6 @@ __all__ = [
     "crops_per_second",
     "degrees",
     "demo_photograph",
-    "draw_beam",
     "draw_ellipses",
     "espirit_maps",
     "gaussian_kernel",
@@ -140,6 +135,7 @@ __all__ = [
     "radial_mask",
     "radial_mri",
     "radial_trajectory",
+    "radians_per_pixel",
     "ramp_density",
     "random_phase",
     "random_trajectory",

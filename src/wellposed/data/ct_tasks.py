@@ -29,8 +29,9 @@ def parallel_views(x: Tensor, _generator: torch.Generator, *, views: int) -> Par
     """
     shape = cast("tuple[int, int, int]", tuple(x.shape[1:]))
     pixel = 1 / x.shape[-1]
-    angles = uniform_angles(views).to(x.device, x.dtype)
-    return ParallelBeam2D(angles, shape, detector_pitch=pixel, pixel_size=pixel)
+    with x.device:
+        angles = uniform_angles(views)
+    return ParallelBeam2D(angles.to(x.dtype), shape, detector_pitch=pixel, pixel_size=pixel)
 
 
 @final

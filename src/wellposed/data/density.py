@@ -8,15 +8,15 @@ Each weight is the share of k-space that belongs to its sample, in units of :mat
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_whole
-from wellposed.core.errors import UnsupportedError
 from wellposed.core.names import optional_import
+from wellposed.data.trajectories import radial_trajectory
 from wellposed.operators import NUFFT
 
 __all__ = ["pipe_menon_density", "ramp_density", "voronoi_density"]
@@ -108,16 +108,16 @@ def _triangle(size: tuple[int, ...], like: Tensor) -> Tensor:
     return product
 
 
-def voronoi_density(trajectory: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the areas of the Voronoi cells of samples in the plane; samples at one place share its cell.
+def voronoi_density(trajectory: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return the areas, or in three dimensions the volumes, of the Voronoi cells of samples; one place shares its cell.
 
-    A ring of helpers just outside bounds the cells at the edge.
+    A shell of helpers just outside bounds the cells at the edge.
 
     Parameters
     ----------
-    trajectory : Tensor, shape (B or 1, ..., 2)
+    trajectory : Tensor, shape (B or 1, ..., d) with d = 2 or 3
         In radians per pixel.
-    size : tuple of int, (H, W)
+    size : tuple of int, (H, W) or (D, H, W)
         Of the image.
 
     Returns
@@ -126,8 +126,6 @@ def voronoi_density(trajectory: Tensor, size: tuple[int, int]) -> Tensor:
 
     Raises
     ------
-    UnsupportedError
-        If the trajectory is not in a plane.
     MissingDependencyError
         If SciPy is not installed.
 
@@ -135,31 +133,62 @@ def voronoi_density(trajectory: Tensor, size: tuple[int, int]) -> Tensor:
     ----------
     Rasche et al., *Resampling of data between arbitrary grids using convolution interpolation*, IEEE Trans. Medical
     Imaging 18 (1999).
+
+    Examples
+    --------
+    >>> grid = 2 * math.pi / 8 * (torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) - 4)
+    >>> voronoi_density(grid[None], (8, 8))[0, 0].view(8, 8)[1:-1, 1:-1].mean().round(decimals=3).item()
+    1.0
     """
-    if trajectory.shape[-1] != 2:
-        raise UnsupportedError("voronoi_density works in two dimensions: use pipe_menon_density for volumes.")
-    areas = torch.stack([_cell_areas(points) for points in trajectory.detach().cpu().double().flatten(1, -2)])
-    weights = areas * (math.prod(size) / (2 * math.pi) ** 2)
+    dimensions = trajectory.shape[-1]
+    cells = torch.stack([_cell_sizes(points) for points in trajectory.detach().cpu().double().flatten(1, -2)])
+    weights = cells * (math.prod(size) / (2 * math.pi) ** dimensions)
     return weights.view(len(trajectory), 1, *trajectory.shape[1:-1]).to(trajectory)
 
 
-def _cell_areas(points: Tensor) -> Tensor:
-    """Return the area of the cell of each point, shape (K,)."""
+def _cell_sizes(points: Tensor) -> Tensor:
+    """Return the area or volume of the cell of each point, shape (K,)."""
     spatial = optional_import("scipy.spatial", extra="mri")
     rounded = np.round(points.numpy(), 6)
     places, index, count = np.unique(rounded, axis=0, return_inverse=True, return_counts=True)
-    distance = np.linalg.norm(places, axis=1)
-    gap = math.pi * distance.max() / max(math.sqrt(math.pi * len(places)), 1)
-    turn = np.linspace(0, 2 * math.pi, max(64, 2 * math.ceil(2 * math.pi * distance.max() / gap)), endpoint=False)
-    ring = (distance.max() + gap) * np.stack([np.sin(turn), np.cos(turn)], axis=1)
-    diagram = spatial.Voronoi(np.concatenate([places, ring]))
-    areas = np.array(
-        [_polygon_area(diagram.vertices[diagram.regions[diagram.point_region[i]]]) for i in range(len(places))]
-    )
-    return torch.from_numpy((areas / count)[index.reshape(-1)])
+    diagram = spatial.Voronoi(np.concatenate([places, _shell(places)]))
+    sizes = _sum_of_pyramids(diagram)[: len(places)]
+    return torch.from_numpy((sizes / count)[index.reshape(-1)])
 
 
-def _polygon_area(corners: np.ndarray) -> float:
-    """Return the area of a convex polygon whose corners are in order."""
-    x, y = corners.T
-    return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
+def _shell(places: np.ndarray) -> np.ndarray:
+    """Return points on a circle or sphere around all places, as far apart and away as these are from each other."""
+    dimensions = places.shape[1]
+    radius = np.linalg.norm(places, axis=1).max()
+    if dimensions == 2:
+        gap = math.pi * radius / max(math.sqrt(math.pi * len(places)), 1)
+        turn = np.linspace(0, 2 * math.pi, max(64, 2 * math.ceil(2 * math.pi * radius / gap)), endpoint=False)
+        directions = np.stack([np.sin(turn), np.cos(turn)], axis=1)
+    else:
+        gap = radius * (4 * math.pi / 3 / len(places)) ** (1 / 3)
+        half = radial_trajectory(max(64, math.ceil(4 * math.pi * (radius / gap) ** 2)), 2, dimensions=3)[0, :, 0]
+        directions = np.concatenate([half.numpy(), -half.numpy()]) / math.pi
+    return (radius + gap) * directions
+
+
+def _sum_of_pyramids(diagram: Any) -> np.ndarray:
+    """Return the size of each bounded cell: that of the pyramids from its point to its faces; others are smaller."""
+    dimensions = diagram.points.shape[1]
+    sizes, counts = np.zeros(len(diagram.points)), np.array([len(corners) for corners in diagram.ridge_vertices])
+    for count in np.unique(counts):
+        chosen = np.flatnonzero(counts == count)
+        corners = np.array([diagram.ridge_vertices[ridge] for ridge in chosen])
+        is_bounded = (corners >= 0).all(1)
+        pairs = diagram.ridge_points[chosen[is_bounded]]
+        height = 0.5 * np.linalg.norm(diagram.points[pairs[:, 0]] - diagram.points[pairs[:, 1]], axis=1)
+        pyramid = _face_size(diagram.vertices[corners[is_bounded]]) * height / dimensions
+        np.add.at(sizes, pairs, pyramid[:, None])
+    return sizes
+
+
+def _face_size(corners: np.ndarray) -> np.ndarray:
+    """Return the lengths of edges (n, 2, 2), or the areas of polygons in space (n, corners in order, 3)."""
+    if corners.shape[2] == 2:
+        return np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
+    spokes = corners[:, 1:] - corners[:, :1]
+    return 0.5 * np.linalg.norm(np.cross(spokes[:, :-1], spokes[:, 1:]).sum(1), axis=1)

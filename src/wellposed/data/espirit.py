@@ -44,7 +44,8 @@ def espirit_maps(
     calibration : int or tuple of int, optional
         The size of the region, along all axes or along each; by default the largest that is fully sampled, up to 24.
     kernel : int
-        The size of the patches, along each axis that is not shorter.
+        The size of the patches, along each axis of which half the region is not shorter: then it is that half, for
+        else there are too few patches to tell what they have in common.
     threshold : float
         Singular values below this fraction of the largest count as noise.
     crop : float
@@ -82,12 +83,13 @@ def espirit_maps(
     """
     _check(kspace, kernel, threshold, crop, n_sets)
     sizes = _region(kspace, calibration)
-    patch = tuple(min(kernel, length) for length in kspace.shape[2:])
-    if any(size < width for size, width in zip(sizes, patch, strict=True)):
+    least = tuple(min(kernel, length) for length in kspace.shape[2:])
+    if any(size < width for size, width in zip(sizes, least, strict=True)):
         raise ArgumentError(
             f"espirit_maps has a calibration region of {' x '.join(map(str, sizes))}, smaller than its patches of "
-            f"{' x '.join(map(str, patch))}: sample more of the middle of k-space, or lower kernel."
+            f"{' x '.join(map(str, least))}: sample more of the middle of k-space, or lower kernel."
         )
+    patch = tuple(min(kernel, (size + 1) // 2) for size in sizes)
     middle = _middle(kspace, sizes).to(torch.complex128)
     if not bool((middle.abs().sum(1) > 0).all()):
         raise ArgumentError(

@@ -161,7 +161,13 @@ def poisson_disc_mask(
 
 
 def radial_mask(
-    batch: int, image_shape: tuple[int, int, int], *, n_spokes: int, generator: torch.Generator | None = None
+    batch: int,
+    image_shape: tuple[int, int, int],
+    *,
+    n_spokes: int | None = None,
+    acceleration: float | None = None,
+    center_fraction: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Draw masks of lines through the middle of k-space, at even angles from a random first one.
 
@@ -172,7 +178,13 @@ def radial_mask(
     batch : int
         Number of masks; their first angles are independent.
     image_shape : tuple of int, (C, H, W)
-    n_spokes : int
+    n_spokes : int, optional
+        Give this or `acceleration`.
+    acceleration : float, optional
+        Points of k-space per sampled point: the fewest spokes that reach exactly ``round(N / acceleration)`` points,
+        of which those that are too many are dropped at random.
+    center_fraction : float
+        Of each axis that a fully sampled box in the middle takes, in [0, 1]; the points count.
     generator : torch.Generator, optional
         The masks lie on its device.
 
@@ -180,17 +192,45 @@ def radial_mask(
     -------
     Tensor, shape (batch, 1, H, W)
 
+    Raises
+    ------
+    ArgumentError
+        If neither or both of `n_spokes` and `acceleration` are given, an argument is out of its range, or the middle
+        alone takes more points than are sampled.
+
     Examples
     --------
     >>> radial_mask(1, (1, 9, 9), n_spokes=1).sum()
     tensor(9.)
+    >>> radial_mask(1, (1, 32, 32), acceleration=4, center_fraction=0.1).sum()
+    tensor(256.)
     """
-    check_counts("radial_mask", batch=batch, n_spokes=n_spokes)
-    if len(image_shape) != 3:
+    if (n_spokes is None) == (acceleration is None):
+        raise ArgumentError("radial_mask expects either n_spokes or an acceleration.")
+    if n_spokes is not None:
+        check_counts("radial_mask", n_spokes=n_spokes)
+    space, total, middle = _checked("radial_mask", batch, image_shape, acceleration or 1.0, center_fraction, generator)
+    if len(space) != 2:
         raise ShapeError(f"radial_mask expects image_shape (C, H, W), got {image_shape}.")
-    height, width = image_shape[1:]
-    device = generator.device if generator else torch.device("cpu")
-    first = uniform_like(torch.empty(batch, 1, device=device), generator)
+    first = uniform_like(torch.empty(batch, 1, device=middle.device), generator)
+    if n_spokes is not None:
+        return (_lines(first, n_spokes, space) | middle).float().unsqueeze(1)
+    fewest, most = 1, 4 * max(space)
+    while fewest < most:
+        half = (fewest + most) // 2
+        points = _lines(first, half, space) | middle
+        if bool((points.flatten(1).sum(1) >= total).all()):
+            most = half
+        else:
+            fewest = half + 1
+    chosen = _lines(first, most, space) | middle
+    return _exact(batch, chosen.float().clamp(min=torch.finfo(torch.float32).tiny), middle, total, generator)
+
+
+def _lines(first: Tensor, n_spokes: int, space: tuple[int, ...]) -> Tensor:
+    """Return where the lines run, shape (B, H, W), for first angles (B, 1) in units of the angle between two."""
+    height, width = space
+    device = first.device
     angle = (first + torch.arange(n_spokes, device=device)) * (math.pi / n_spokes)
     longest = max(height, width)
     along = (torch.arange(longest, device=device) - longest // 2) / (longest / 2)
@@ -201,7 +241,7 @@ def radial_mask(
     row, column = (places.round().long() + middle).unbind(-1)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     index = torch.where(inside, row * width + column, middle[0] * width + middle[1]).flatten(1)
-    return torch.zeros(batch, height * width, device=device).scatter(1, index, 1.0).view(batch, 1, height, width)
+    return torch.zeros(len(first), height * width, device=device).scatter(1, index, 1.0).bool().view(-1, height, width)
 
 
 def _checked(

@@ -1,55 +1,32 @@
-"""Files of MRI: k-space in fastMRI's HDF5, ISMRMRD and npz, and images in NIfTI."""
+"""Files of k-space: fastMRI's HDF5 and npz, and whichever of these or ISMRMRD a file is."""
 
 from __future__ import annotations
 
-import gzip
 import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wellposed.core.complex_view import real_view
-from wellposed.core.errors import DTypeError, FormatError, ShapeError, UnsupportedError
+from wellposed.core.errors import ArgumentError, DTypeError, FormatError, ShapeError
 from wellposed.core.files import atomic_path, existing_file
 from wellposed.core.names import optional_import
 from wellposed.core.shapes import check_tensor
+from wellposed.data._mri_scan import MRIScan
+from wellposed.data.ismrmrd_files import read_ismrmrd
+from wellposed.data.trajectories import KSpaceUnit, checked_radians
 
-__all__ = [
-    "MRIScan",
-    "is_scan",
-    "read_fastmri",
-    "read_ismrmrd",
-    "read_nifti",
-    "read_scan",
-    "write_fastmri",
-    "write_nifti",
-]
+__all__ = ["is_scan", "read_fastmri", "read_scan", "write_fastmri"]
 
 _HDF5 = (".h5", ".hdf5")
-_NIFTI = (".nii", ".nii.gz")
 _KSPACE_NAMES = ("kspace", "k_space", "ksp")
 _MAPS_NAMES = ("coil_maps", "sensitivity_maps", "sens_maps", "espirit_maps", "maps")
-
-
-class MRIScan(NamedTuple):
-    """Cartesian k-space of one or more slices, as a file holds it; what it does not hold is None."""
-
-    kspace: Tensor
-    """Shape (slices, coils, H, W), complex64; centred, zero where nothing was sampled."""
-
-    mask: Tensor
-    """Shape (slices or 1, 1, H or 1, W): one where k-space is sampled; that of the file, or what is not zero."""
-
-    target: Tensor | None = None
-    """Shape (slices, 1, h, w), float32: the reference magnitude."""
-
-    coil_maps: Tensor | None = None
-    """Shape (slices or 1, coils, H, W), complex64."""
+_TARGET_NAMES = ("reconstruction_rss", "reconstruction_esc", "target")
 
 
 def is_scan(path: str | Path) -> bool:
@@ -57,11 +34,13 @@ def is_scan(path: str | Path) -> bool:
     return Path(path).suffix.lower() in (*_HDF5, ".npz")
 
 
-def read_scan(path: str | Path, *, shifted: bool = False) -> MRIScan:
-    """Read Cartesian k-space from fastMRI's HDF5, ISMRMRD or npz, whichever a file is.
+def read_scan(path: str | Path, *, shifted: bool = False, unit: KSpaceUnit | None = None) -> MRIScan:
+    """Read k-space from fastMRI's HDF5, ISMRMRD or npz, whichever a file is.
 
-    An npz file holds `kspace`, (coils, H, W), (slices, coils, H, W) or of one coil (H, W), and perhaps `mask` and
-    `coil_maps`.
+    An npz file holds `kspace`, (coils, H, W), (slices, coils, H, W), (volumes, coils, D, H, W) or of one coil (H, W),
+    and perhaps `mask` and `coil_maps`. With a `trajectory`, (shots, samples, d) or one such for each image, rows before
+    columns, k-space is (coils, shots, samples) or (images, coils, shots, samples), and `image_size` is wanted, (H, W)
+    or (D, H, W).
 
     Parameters
     ----------
@@ -69,6 +48,8 @@ def read_scan(path: str | Path, *, shifted: bool = False) -> MRIScan:
         Ends in .h5, .hdf5 or .npz.
     shifted : bool
         DC is in the corner of the arrays, as FFT functions have it, and is to be moved to the middle.
+    unit : {"radians per pixel", "cycles per pixel", "cycles per field of view"}, optional
+        Of a trajectory; by default radians per pixel in npz, and cycles per pixel in ISMRMRD.
 
     Returns
     -------
@@ -79,7 +60,11 @@ def read_scan(path: str | Path, *, shifted: bool = False) -> MRIScan:
     MissingFileError
         If there is no such file.
     FormatError
-        If it is damaged, or no k-space is in it.
+        If it is damaged, or no k-space is in it, or a trajectory cannot be in its unit.
+    ArgumentError
+        If there is a unit and no trajectory.
+    UnsupportedError
+        As in `read_ismrmrd`.
     MissingDependencyError
         If h5py, or ismrmrd, is not installed.
 
@@ -90,12 +75,18 @@ def read_scan(path: str | Path, *, shifted: bool = False) -> MRIScan:
     """
     path = existing_file(path)
     if path.suffix.lower() == ".npz":
-        return _checked_scan(path, _npz_arrays(path), shifted=shifted)
-    if path.suffix.lower() not in _HDF5:
+        arrays = _npz_arrays(path)
+        is_off_grid = "trajectory" in arrays
+        scan = _off_grid(path, arrays, unit or "radians per pixel") if is_off_grid else _on_grid(path, arrays, shifted)
+    elif path.suffix.lower() not in _HDF5:
         raise FormatError(f"{path} has the extension {path.suffix!r}: k-space is read from .h5, .hdf5 and .npz.")
-    if "dataset" in _hdf5_arrays(path, only=("dataset",)):
-        return read_ismrmrd(path)
-    return read_fastmri(path, shifted=shifted)
+    elif "dataset" in _hdf5_arrays(path, only=("dataset",)):
+        scan = read_ismrmrd(path, unit=unit or "cycles per pixel")
+    else:
+        scan = read_fastmri(path, shifted=shifted)
+    if unit is not None and scan.trajectory is None:
+        raise ArgumentError(f"{path} is a scan on the grid: it has no trajectory whose unit could be {unit!r}.")
+    return scan
 
 
 def read_fastmri(path: str | Path, *, shifted: bool = False) -> MRIScan:
@@ -120,7 +111,7 @@ def read_fastmri(path: str | Path, *, shifted: bool = False) -> MRIScan:
     Zbontar et al., *fastMRI: an open dataset and benchmarks for accelerated MRI*, arXiv:1811.08839.
     """
     path = existing_file(path)
-    return _checked_scan(path, _hdf5_arrays(path), shifted=shifted, slices_first=True)
+    return _on_grid(path, _hdf5_arrays(path), shifted, slices_first=True)
 
 
 def write_fastmri(path: str | Path, scan: MRIScan) -> None:
@@ -149,8 +140,9 @@ def write_fastmri(path: str | Path, scan: MRIScan) -> None:
     """
     h5py = optional_import("h5py", extra="mri")
     check_tensor("write_fastmri", "kspace", scan.kspace)
-    if scan.kspace.ndim != 4:
-        raise ShapeError(f"write_fastmri expects k-space (slices, coils, H, W), got {tuple(scan.kspace.shape)}.")
+    if scan.kspace.ndim != 4 or scan.trajectory is not None:
+        where = "" if scan.trajectory is None else " off the grid"
+        raise ShapeError(f"write_fastmri expects k-space (slices, coils, H, W), got {tuple(scan.kspace.shape)}{where}.")
     if not scan.kspace.is_complex():
         raise DTypeError(f"write_fastmri expects complex k-space, got {scan.kspace.dtype}.")
     one_coil = scan.kspace.shape[1] == 1
@@ -164,170 +156,6 @@ def write_fastmri(path: str | Path, scan: MRIScan) -> None:
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name, tensor in arrays.items():
             file.create_dataset(name, data=tensor.detach().resolve_conj().cpu().numpy())
-
-
-def read_ismrmrd(path: str | Path) -> MRIScan:
-    """Read a Cartesian scan from an ISMRMRD file: one k-space for each slice, its noise measurements left out.
-
-    Readouts are put at the step of the phase encoding that each carries, so that the centre of k-space of the header
-    lies in the middle; repetitions and averages of the same line are averaged. Oversampling along the readout is kept.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    MRIScan
-        W is the readout.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    FormatError
-        If it is damaged, or holds no readout of an image.
-    UnsupportedError
-        If it is not a Cartesian scan of slices.
-    MissingDependencyError
-        If ismrmrd is not installed.
-
-    References
-    ----------
-    Inati et al., *ISMRM raw data format: a proposed standard for MRI raw datasets*, Magnetic Resonance in Medicine 77
-    (2017).
-    """
-    path = existing_file(path)
-    ismrmrd = optional_import("ismrmrd", extra="mri")
-    try:
-        dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=False)
-        try:
-            header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
-            lines = [dataset.read_acquisition(i) for i in range(dataset.number_of_acquisitions())]
-        finally:
-            dataset.close()
-        encoding = header.encoding[0]
-    except Exception as error:
-        raise FormatError(f"{path} cannot be read as ISMRMRD: it is truncated or damaged ({error}).") from error
-    matrix, trajectory = encoding.encodedSpace.matrixSize, getattr(encoding.trajectory, "value", encoding.trajectory)
-    if str(trajectory).lower() != "cartesian" or matrix.z > 1:
-        raise UnsupportedError(
-            f"{path} is a scan of {trajectory} trajectories with {matrix.z} partitions; Cartesian slices are read."
-        )
-    lines = [line for line in lines if not line.isFlagSet(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)]
-    if not lines:
-        raise FormatError(f"{path} holds no readout of an image.")
-    limits = encoding.encodingLimits.kspace_encoding_step_1
-    offset = 0 if limits is None else matrix.y // 2 - limits.center
-    return _from_lines(path, lines, matrix.y, offset)
-
-
-def _from_lines(path: Path, lines: list[Any], rows: int, offset: int) -> MRIScan:
-    """Put readouts at their place in k-space, and average those of one place."""
-    coils, samples = lines[0].data.shape
-    n_slices = 1 + max(line.idx.slice for line in lines)
-    total = np.zeros((n_slices, coils, rows, samples), dtype=np.complex64)
-    count = np.zeros((n_slices, 1, rows, 1), dtype=np.float32)
-    for line in lines:
-        row = line.idx.kspace_encode_step_1 + offset
-        if line.data.shape != (coils, samples) or not 0 <= row < rows:
-            raise FormatError(f"{path} has a readout of shape {line.data.shape} at row {row}, outside its own header.")
-        total[line.idx.slice, :, row] += line.data
-        count[line.idx.slice, :, row] += 1
-    kspace = torch.from_numpy(total / np.maximum(count, 1))
-    mask = torch.from_numpy((count > 0).astype(np.float32)).expand(-1, -1, -1, samples)
-    return MRIScan(kspace, mask.contiguous())
-
-
-def read_nifti(path: str | Path) -> tuple[Tensor, Tensor]:
-    """Read an image or volume from NIfTI, scaled as the file says.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ends in .nii or .nii.gz.
-
-    Returns
-    -------
-    image : Tensor, shape (1, 1, X, Y) or (1, 1, X, Y, Z); a fourth axis of the file becomes the channels
-        float32, or complex64.
-    affine : Tensor, shape (4, 4), float64
-        From indices to millimetres.
-
-    Raises
-    ------
-    MissingFileError
-        If there is no such file.
-    FormatError
-        If it is damaged.
-    MissingDependencyError
-        If nibabel is not installed.
-    """
-    nibabel = optional_import("nibabel", extra="mri")
-    path = existing_file(path)
-    try:
-        file = nibabel.load(path)
-        values = np.asanyarray(file.dataobj)
-    except Exception as error:
-        raise FormatError(f"{path} cannot be read as NIfTI: it is truncated or damaged ({error}).") from error
-    kind = np.complex64 if np.iscomplexobj(values) else np.float32
-    image = torch.from_numpy(np.array(values, dtype=kind, order="C"))
-    while image.ndim > 2 and image.shape[-1] == 1:
-        image = image[..., 0]
-    image = image.movedim(-1, 0)[None] if image.ndim == 4 else image[None, None]
-    if image.ndim not in (4, 5):
-        raise FormatError(f"{path} holds an array of shape {values.shape}, and an image has two to four axes.")
-    return image, torch.from_numpy(np.array(file.affine, dtype=np.float64))
-
-
-def write_nifti(path: str | Path, image: Tensor, *, affine: Tensor | None = None) -> None:
-    """Write an image or volume as NIfTI, exactly, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ends in .nii or .nii.gz.
-    image : Tensor, shape (1, C, X, Y) or (1, C, X, Y, Z); channels become the fourth axis
-        Real or complex. A batch of slices (B, 1, X, Y) becomes the third axis.
-    affine : Tensor, shape (4, 4), optional
-        From indices to millimetres; the identity by default.
-
-    Raises
-    ------
-    FormatError
-        If the path ends otherwise.
-    ShapeError
-        If it is neither an image nor a batch of slices.
-    MissingDependencyError
-        If nibabel is not installed.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "volume.nii.gz"
-    >>> write_nifti(path, torch.ones(1, 1, 4, 5, 6))
-    >>> read_nifti(path)[0].shape
-    torch.Size([1, 1, 4, 5, 6])
-    """
-    nibabel = optional_import("nibabel", extra="mri")
-    path = Path(path)
-    if not path.name.lower().endswith(_NIFTI):
-        raise FormatError(f"{path} cannot be written as NIfTI: end its name in .nii or .nii.gz.")
-    check_tensor("write_nifti", "image", image)
-    if image.ndim not in (4, 5) or (image.shape[0] > 1 and (image.ndim == 5 or image.shape[1] > 1)):
-        raise ShapeError(
-            f"write_nifti expects (1, C, X, Y), (1, C, X, Y, Z) or slices (B, 1, X, Y), got {tuple(image.shape)}."
-        )
-    values = image[:, 0].movedim(0, -1) if image.shape[1] == 1 and image.ndim == 4 else image[0].movedim(0, -1)
-    if values.ndim == 4 and values.shape[-1] == 1:
-        values = values[..., 0]
-    elif image.ndim == 4 and image.shape[1] > 1:
-        values = values.unsqueeze(2)
-    array = values.detach().resolve_conj().cpu().numpy()
-    file = nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine.double().cpu().numpy())
-    content = file.to_bytes()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
 
 
 def _npz_arrays(path: Path) -> dict[str, Any]:
@@ -350,40 +178,67 @@ def _hdf5_arrays(path: Path, only: tuple[str, ...] = ()) -> dict[str, Any]:
         raise FormatError(f"{path} cannot be read as HDF5: it is truncated or damaged ({error}).") from error
 
 
-def _checked_scan(path: Path, arrays: Mapping[str, Any], *, shifted: bool, slices_first: bool = False) -> MRIScan:
+def _on_grid(path: Path, arrays: Mapping[str, Any], shifted: bool, *, slices_first: bool = False) -> MRIScan:  # noqa: FBT001
     """Return k-space with its slices and coils, moved to the middle if it is not there."""
+    kspace = _kspace(path, arrays)
+    if kspace.ndim == 3:
+        kspace = kspace.unsqueeze(1) if slices_first else kspace[None]
+    elif kspace.ndim == 2:
+        kspace = kspace[None, None]
+    if kspace.ndim not in ((4,) if slices_first else (4, 5)):
+        raise FormatError(f"{path} holds k-space of shape {tuple(kspace.shape)}; (slices, coils, H, W) is read.")
+    maps, mask = _maps(path, arrays, kspace), _mask(path, arrays.get("mask"), kspace)
+    if shifted:
+        kspace, mask = (_moved(part, kspace.ndim - 2) for part in (kspace, mask))
+    _warn_if_uncentred(path, kspace, shifted=shifted)
+    return MRIScan(kspace, mask, _target(arrays), maps)
+
+
+def _off_grid(path: Path, arrays: Mapping[str, Any], unit: KSpaceUnit) -> MRIScan:
+    """Return samples with their trajectory and the size of the image."""
+    kspace, points = _kspace(path, arrays), torch.from_numpy(np.asarray(arrays["trajectory"], dtype=np.float64))
+    kspace = kspace[None] if kspace.ndim == 3 else kspace
+    points = points[None] if points.ndim == 3 else points
+    if "image_size" not in arrays or len(size := tuple(np.ravel(arrays["image_size"]).tolist())) != points.shape[-1]:
+        raise FormatError(f"{path} holds a trajectory, and needs an array 'image_size' of {points.shape[-1]} numbers.")
+    fits = kspace.ndim == points.ndim == 4 and points.shape[1:3] == kspace.shape[2:]
+    if not fits or len(points) not in (1, len(kspace)):
+        raise FormatError(
+            f"{path} holds k-space {tuple(kspace.shape)} and a trajectory {tuple(points.shape)}; they are read as "
+            "(images, coils, shots, samples) and (images or 1, shots, samples, d)."
+        )
+    trajectory = checked_radians(path, points, unit=unit, size=size)
+    maps = _maps(path, arrays, kspace.new_empty(*kspace.shape[:2], *size, device="meta"))
+    return MRIScan(kspace, torch.ones(1, 1, 1, 1), _target(arrays), maps, trajectory, size)
+
+
+def _kspace(path: Path, arrays: Mapping[str, Any]) -> Tensor:
     name = next((name for name in _KSPACE_NAMES if name in arrays), None)
     if name is None:
         raise FormatError(
             f"{path} holds no k-space, an array called 'kspace', but {', '.join(sorted(arrays)) or 'none'}."
         )
-    kspace = _complex_tensor(path, name, arrays[name])
-    if kspace.ndim == 3:
-        kspace = kspace.unsqueeze(1) if slices_first else kspace[None]
-    elif kspace.ndim == 2:
-        kspace = kspace[None, None]
-    if kspace.ndim != 4:
-        raise FormatError(f"{path} holds k-space of shape {tuple(kspace.shape)}; (slices, coils, H, W) is read.")
-    maps_name = next((name for name in _MAPS_NAMES if name in arrays), None)
-    maps = None if maps_name is None else _complex_tensor(path, maps_name, arrays[maps_name])
-    if maps is not None:
-        maps = maps[None] if maps.ndim == 3 else maps
-        if maps.shape[1:] != kspace.shape[1:] or maps.shape[0] not in (1, kspace.shape[0]):
-            raise FormatError(f"{path} holds coil maps {tuple(maps.shape)} for k-space {tuple(kspace.shape)}.")
-    mask = _mask(path, arrays.get("mask"), kspace)
-    if shifted:
-        kspace, mask = (
-            torch.fft.fftshift(part, (-2, -1)) if part.shape[-2] > 1 else torch.fft.fftshift(part, -1)
-            for part in (kspace, mask)
-        )
-    _warn_if_uncentred(path, kspace, shifted=shifted)
-    target = next(
-        (arrays[name] for name in ("reconstruction_rss", "reconstruction_esc", "target") if name in arrays), None
-    )
-    magnitude = None if target is None else torch.from_numpy(np.asarray(target, dtype=np.float32))
-    if magnitude is not None:
-        magnitude = magnitude.unsqueeze(1) if magnitude.ndim == 3 else magnitude.view(1, 1, *magnitude.shape[-2:])
-    return MRIScan(kspace, mask, magnitude, maps)
+    return _complex_tensor(path, name, arrays[name])
+
+
+def _maps(path: Path, arrays: Mapping[str, Any], images: Tensor) -> Tensor | None:
+    """Return coil maps, if there are any, for images of all coils."""
+    name = next((name for name in _MAPS_NAMES if name in arrays), None)
+    if name is None:
+        return None
+    maps = _complex_tensor(path, name, arrays[name])
+    maps = maps[None] if maps.ndim == images.ndim - 1 else maps
+    if maps.shape[1:] != images.shape[1:] or maps.shape[0] not in (1, images.shape[0]):
+        raise FormatError(f"{path} holds coil maps {tuple(maps.shape)} for k-space {tuple(images.shape)}.")
+    return maps
+
+
+def _target(arrays: Mapping[str, Any]) -> Tensor | None:
+    target = next((arrays[name] for name in _TARGET_NAMES if name in arrays), None)
+    if target is None:
+        return None
+    magnitude = torch.from_numpy(np.asarray(target, dtype=np.float32))
+    return magnitude.unsqueeze(1) if magnitude.ndim == 3 else magnitude.view(1, 1, *magnitude.shape[-2:])
 
 
 def _complex_tensor(path: Path, name: str, values: Any) -> Tensor:
@@ -402,24 +257,26 @@ def _mask(path: Path, values: Any, kspace: Tensor) -> Tensor:
     """Return the mask of a file, of columns or of points, or else where k-space is not zero in any coil."""
     if values is None:
         return (kspace != 0).any(1, keepdim=True).float()
-    mask = torch.from_numpy(np.asarray(values, dtype=np.float32))
-    height, width = kspace.shape[-2:]
-    if mask.numel() == width:
-        return mask.view(1, 1, 1, width)
-    if mask.numel() not in (height * width, len(kspace) * height * width):
-        raise FormatError(f"{path} holds a mask of shape {tuple(mask.shape)} for k-space of {height} x {width}.")
-    return mask.view(-1, 1, height, width)
+    mask, space = torch.from_numpy(np.asarray(values, dtype=np.float32)), kspace.shape[2:]
+    if mask.numel() == space[-1]:
+        return mask.view(1, 1, *[1] * (len(space) - 1), space[-1])
+    if mask.numel() not in (math.prod(space), len(kspace) * math.prod(space)):
+        sizes = " x ".join(map(str, space))
+        raise FormatError(f"{path} holds a mask of shape {tuple(mask.shape)} for k-space of {sizes}.")
+    return mask.view(-1, 1, *space)
+
+
+def _moved(values: Tensor, dimensions: int) -> Tensor:
+    """Move DC from the corner to the middle, along the axes that are not of length one."""
+    return torch.fft.fftshift(values, [axis for axis in range(-dimensions, 0) if values.shape[axis] > 1])
 
 
 def _warn_if_uncentred(path: Path, kspace: Tensor, *, shifted: bool) -> None:
     """Warn if the corners hold more energy than the middle of the same area."""
     energy = kspace.abs().square().sum((0, 1))
-    height, width = (max(size // 8, 1) for size in energy.shape)
-    rows, columns = (
-        slice(size // 2 - half, size // 2 + half) for size, half in zip(energy.shape, (height, width), strict=True)
-    )
-    corners = torch.fft.fftshift(energy)[rows, columns].sum()
-    if bool(corners > energy[rows, columns].sum()) and math.prod(energy.shape) > 64:
+    halves = [max(size // 8, 1) for size in energy.shape]
+    box = tuple(slice(size // 2 - half, size // 2 + half) for size, half in zip(energy.shape, halves, strict=True))
+    if bool(torch.fft.fftshift(energy)[box].sum() > energy[box].sum()) and energy.numel() > 64:
         warnings.warn(
             f"the k-space of {path} has most of its energy in the corners: read it with shifted={not shifted} "
             f"('--{'no-' if shifted else ''}shifted' on the command line), which moves DC to the middle.",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ BEAMS: dict[str, Any] = {
 """What a geometry file may call its `beam`."""
 
 _HDF5 = (".h5", ".hdf5")
-_ARRAYS = (".npy", ".npz", ".tif", ".tiff")
+_TIFF = (".tif", ".tiff")
+_ARRAYS = (".npy", ".npz", *_TIFF)
 
 
 def read_sinogram(path: str | Path, geometry: str | Path, *, key: str | None = None) -> tuple[Tensor, Physics]:
@@ -85,7 +87,7 @@ def read_sinogram(path: str | Path, geometry: str | Path, *, key: str | None = N
     size = entries.pop("image_shape", None)
     if not isinstance(size, list) or len(size) not in (2, 3):
         raise ArgumentError(f"{geometry} needs an image_shape such as [256, 256], got {size!r}.")
-    y = _values(Path(path), key)
+    y = _values(Path(path), key, is_volume=len(size) == 3)
     if y.ndim != 2 + len(size) or y.shape[:2] != (1, 1):
         axes = "(angles, detector)" if len(size) == 2 else "(angles, rows, columns)"
         raise ShapeError(f"{path} holds an array of shape {tuple(y.shape[1:])}: one sinogram {axes} is read.")
@@ -139,7 +141,7 @@ def _noise(given: Any) -> NoiseModel:
     raise ArgumentError(f'the noise is {{"sigma": 0.01}} or {{"photons": 1e5, "attenuation": 1}}, got {given!r}.')
 
 
-def _values(path: Path, key: str | None) -> Tensor:
+def _values(path: Path, key: str | None, *, is_volume: bool) -> Tensor:
     """Return the array of a file with a batch and a channel axis."""
     for suffix in _HDF5:
         file, is_inside, inner = str(path).partition(f"{suffix}:")
@@ -147,9 +149,29 @@ def _values(path: Path, key: str | None) -> Tensor:
             return _read_hdf5(Path(file + suffix), key or inner)
     if path.suffix.lower() in _HDF5:
         return _read_hdf5(path, key)
-    if path.suffix.partition(":")[0].lower() not in _ARRAYS:
+    suffix = path.suffix.partition(":")[0].lower()
+    if suffix not in _ARRAYS:
         raise UnsupportedError(f"{path}: sinograms are read from {', '.join(_ARRAYS + _HDF5)} files.")
-    return read_image(path, key=key)
+    values = read_image(path, key=key)
+    _check_floats(path, _stored_type(path, suffix, key))
+    return values[:, None] if is_volume and values.ndim == 4 else values
+
+
+def _stored_type(path: Path, suffix: str, key: str | None) -> Any:
+    """Return the type of the numbers in a file that `read_image` could read, which divides integers."""
+    if suffix in _TIFF:
+        with optional_import("tifffile", extra="cli").TiffFile(path) as file:
+            return file.pages[0].dtype
+    if suffix == ".npy":
+        return np.load(path, mmap_mode="r").dtype
+    file, _, inner = str(path).partition(".npz:")
+    with np.load(path if path.exists() else f"{file}.npz") as arrays:
+        return arrays[key or inner or arrays.files[0]].dtype
+
+
+def _check_floats(path: Path, kind: Any) -> None:
+    if kind.kind != "f":
+        raise FormatError(f"{path} holds values of type {kind}: a sinogram is made of floats.")
 
 
 def _read_hdf5(path: Path, key: str | None) -> Tensor:
@@ -165,6 +187,5 @@ def _read_hdf5(path: Path, key: str | None) -> Tensor:
             values = file[check_name("array", key or datasets[0], datasets)][()]
     except OSError as error:
         raise FormatError(f"{path} is not an HDF5 file, or it is damaged ({error}).") from error
-    if values.dtype.kind != "f":
-        raise FormatError(f"{path} holds values of type {values.dtype}: a sinogram is made of floats.")
+    _check_floats(path, values.dtype)
     return torch.from_numpy(values.astype("f4"))[None, None]

@@ -18,9 +18,11 @@ from wellposed.core.rng import uniform_like
 from wellposed.data.angles import golden_angles, uniform_angles
 
 __all__ = [
+    "KSpaceUnit",
     "SpokeOrder",
     "cones_trajectory",
     "radial_trajectory",
+    "radians_per_pixel",
     "random_trajectory",
     "read_trajectory",
     "rosette_trajectory",
@@ -30,7 +32,11 @@ __all__ = [
 SpokeOrder: TypeAlias = Literal["uniform", "golden"]
 """How the angles of radial spokes follow each other."""
 
-_UNITS = {"radians per pixel": 1.0, "cycles per pixel": 2 * math.pi}
+KSpaceUnit: TypeAlias = Literal["radians per pixel", "cycles per pixel", "cycles per field of view"]
+"""What the numbers of a trajectory mean."""
+
+_BEYOND_PI = 1 + 1e-3
+_UNITS = ("radians per pixel", "cycles per pixel", "cycles per field of view")
 
 
 def radial_trajectory(
@@ -195,17 +201,19 @@ def random_trajectory(
     return 2 * math.pi * uniform_like(torch.empty(1, n_samples, dimensions, device=device), generator) - math.pi
 
 
-def read_trajectory(path: str | Path, *, unit: str = "radians per pixel", size: int | None = None) -> Tensor:
+def read_trajectory(
+    path: str | Path, *, unit: KSpaceUnit = "radians per pixel", size: int | tuple[int, ...] | None = None
+) -> Tensor:
     """Read a trajectory from an npy file, or from an npz file that holds one array.
 
     Parameters
     ----------
     path : str or Path
-        An array (samples, d) or (shots, samples, d).
+        An array (samples, d) or (shots, samples, d), rows first.
     unit : {"radians per pixel", "cycles per pixel", "cycles per field of view"}
-        What the file holds; the last needs the size.
-    size : int, optional
-        Pixels across the field of view.
+        What the file holds.
+    size : int or tuple of int, optional
+        Pixels across the field of view, which the last unit needs.
 
     Returns
     -------
@@ -221,10 +229,7 @@ def read_trajectory(path: str | Path, *, unit: str = "radians per pixel", size: 
     ArgumentError
         If the size is missing.
     """
-    known = (*_UNITS, "cycles per field of view")
-    check_name("unit of k-space", unit, known)
-    if unit not in _UNITS and size is None:
-        raise ArgumentError("read_trajectory needs the size, in pixels, to convert from cycles per field of view.")
+    _check_unit("read_trajectory", unit, size)
     path = existing_file(path)
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -234,8 +239,74 @@ def read_trajectory(path: str | Path, *, unit: str = "radians per pixel", size: 
         raise FormatError(f"{path} is no npy or npz file with a trajectory ({error}).") from error
     if points.ndim not in (2, 3) or points.shape[-1] not in (2, 3):
         raise FormatError(f"{path} holds {tuple(points.shape)}; a trajectory is (samples, d) or (shots, samples, d).")
-    factor = _UNITS[unit] if size is None or unit in _UNITS else 2 * math.pi / size
-    return (factor * points).float()[None]
+    return radians_per_pixel(points, unit=unit, size=size).float()[None]
+
+
+def radians_per_pixel(points: Tensor, *, unit: KSpaceUnit, size: int | tuple[int, ...] | None = None) -> Tensor:
+    """Convert points of k-space from another unit to radians per pixel.
+
+    Parameters
+    ----------
+    points : Tensor, shape (..., d)
+    unit : {"radians per pixel", "cycles per pixel", "cycles per field of view"}
+    size : int or tuple of int, optional
+        Pixels across the field of view, along all axes or along each, which the last unit needs.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+
+    Raises
+    ------
+    ArgumentError
+        If the size is missing.
+    UnknownNameError
+        If the unit is unknown.
+
+    Examples
+    --------
+    >>> radians_per_pixel(torch.tensor([[16.0, -8.0]]), unit="cycles per field of view", size=32) / math.pi
+    tensor([[ 1.0000, -0.5000]])
+    """
+    _check_unit("radians_per_pixel", unit, size)
+    if unit == "radians per pixel":
+        return points
+    if unit == "cycles per pixel":
+        return 2 * math.pi * points
+    pixels = torch.as_tensor(size, dtype=points.dtype, device=points.device)
+    return 2 * math.pi / pixels * points
+
+
+def checked_radians(path: Path, points: Tensor, *, unit: KSpaceUnit, size: tuple[int, ...]) -> Tensor:
+    """Return the trajectory of a file in radians per pixel, float32, or say that it cannot be in that unit.
+
+    Parameters
+    ----------
+    path : Path
+    points : Tensor, shape (..., d)
+    unit : str
+    size : tuple of int, d of them
+
+    Raises
+    ------
+    FormatError
+        If a coordinate is not finite, or outside [-pi, pi].
+    """
+    trajectory = radians_per_pixel(points.double(), unit=unit, size=size)
+    if not bool(trajectory.abs().max() <= _BEYOND_PI * math.pi):
+        others = " or ".join(repr(name) for name in _UNITS if name != unit)
+        raise FormatError(
+            f"{path} has a trajectory up to {float(points.abs().max()):g}, and in {unit} it ends at "
+            f"{math.pi / float(radians_per_pixel(points.new_ones(1).double(), unit=unit, size=max(size))):g}: "
+            f"read it with unit={others} ('--unit' on the command line)."
+        )
+    return trajectory.clamp(-math.pi, math.pi).float()
+
+
+def _check_unit(owner: str, unit: str, size: object) -> None:
+    check_name("unit of k-space", unit, _UNITS)
+    if unit == "cycles per field of view" and size is None:
+        raise ArgumentError(f"{owner} needs the size, in pixels, to convert from cycles per field of view.")
 
 
 def _check_positive(owner: str, name: str, value: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from wellposed.core.errors import UnsupportedError
 from wellposed.core.tree import Tree, tree_map
-from wellposed.losses.base import Reconstructor
+from wellposed.losses.base import Loss, Reconstructor, Sum, Weighted
 from wellposed.metrics import mse
 from wellposed.noise import Poisson, PoissonGaussian
 from wellposed.operators import Operator
@@ -20,13 +22,58 @@ Operators: TypeAlias = Sequence[Operator] | Callable[[int, torch.Generator | Non
 """Other operators: some, or a function of the number of images and a generator; None: those of the batch."""
 
 
-def return_error(
-    image: Tensor, physics: Physics, model: Reconstructor, *, noisy: bool, generator: torch.Generator | None
-) -> Tensor:
-    """Return how far the reconstruction of an image's measurements is from the image, shape (B,)."""
-    clean = physics.operator(image)
-    y = _with_noise(clean, physics, generator) if noisy else clean
-    return mse(model(y, physics), image)
+@dataclass(frozen=True)
+class VirtualLoss(Loss):
+    r"""How far the reconstruction of virtual measurements is from the image that they were made of.
+
+    .. math:: \ell = \tfrac1n \|f(A' x', A') - x'\|^2
+
+    Subclasses make :math:`x'` of the reconstruction and :math:`A'` of the physics in `_virtual`.
+
+    Parameters
+    ----------
+    noisy : bool
+        Whether :math:`A' x'` gets noise of the physics, which to autograd is a constant.
+    """
+
+    noisy: bool = field(default=True, kw_only=True)
+
+    @abstractmethod
+    def _virtual(self, x_hat: Tensor, physics: Physics, generator: torch.Generator | None) -> tuple[Tensor, Physics]:
+        """Return the image, and the physics by which it is measured."""
+
+    def __call__(
+        self,
+        *,
+        x_hat: Tensor,
+        y: Tree,  # noqa: ARG002
+        physics: Physics,
+        model: Reconstructor,
+        x: Tensor | None = None,  # noqa: ARG002
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the loss of each image, shape (B,)."""
+        image, other = self._virtual(x_hat, physics, generator)
+        clean = other.operator(image)
+        measured = with_noise(clean, other, generator) if self.noisy else clean
+        return mse(model(measured, other), image)
+
+
+def virtual_losses(loss: Loss) -> tuple[VirtualLoss, ...]:
+    """Return those parts of a loss that speak of what the operator does not see, without their weights.
+
+    Examples
+    --------
+    >>> import wellposed as wp
+    >>> loss = wp.losses.SURE() + 0.1 * wp.losses.EquivariantImaging(wp.transforms.Shift())
+    >>> [type(part).__name__ for part in virtual_losses(loss)]
+    ['EquivariantImaging']
+    """
+    if isinstance(loss, Sum):
+        return tuple(part for term in loss.losses for part in virtual_losses(term))
+    if isinstance(loss, Weighted):
+        return virtual_losses(loss.loss)
+    return (loss,) if isinstance(loss, VirtualLoss) else ()
 
 
 def exchanged(
@@ -53,7 +100,7 @@ def _whole(below: int, generator: torch.Generator | None) -> int:
     return int(torch.randint(below, (), generator=generator, device=device))
 
 
-def _with_noise(clean: Tree, physics: Physics, generator: torch.Generator | None) -> Tree:
+def with_noise(clean: Tree, physics: Physics, generator: torch.Generator | None) -> Tree:
     """Add noise that is a constant to autograd; negative intensities count no photons."""
     counts = isinstance(physics.noise, (Poisson, PoissonGaussian))
     mean = tree_map(lambda leaf: leaf.detach().clamp_min(0) if counts else leaf.detach(), clean)

@@ -19,7 +19,7 @@ from wellposed.operators import Operator
 from wellposed.physics import Physics
 from wellposed.transforms import Motion
 
-__all__ = ["Draw", "DrawingLoss", "DrawnInput", "adapted_for_test", "check_not_drawn"]
+__all__ = ["Draw", "DrawingLoss", "DrawnInput", "adapted_for_test", "check_not_drawn", "compared"]
 
 
 class Draw(NamedTuple):
@@ -108,14 +108,7 @@ class DrawingLoss(Loss):
         generator: torch.Generator | None = None,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss of each image, shape (B,)."""
-        return self._compare(x_hat, self._drawn_for(x_hat, model))
-
-    def _compare(self, x_hat: Tensor, draw: Draw) -> Tensor:
-        residual = difference(draw.operator(x_hat), draw.target)
-        if draw.weight is not None:
-            root = draw.weight.sqrt()
-            residual = tree_map(lambda leaf: root * leaf, residual)
-        return mean_square(residual)
+        return compared(x_hat, self._drawn_for(x_hat, model))
 
     def _drawn_for(self, x_hat: Tensor, model: Any) -> Draw:
         """Return the draw that led to a reconstruction, of this loss among those that adapted the network."""
@@ -211,6 +204,15 @@ class DrawnInput(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._drawn = WeakTensorKeyDictionary()
+
+
+def compared(x_hat: Tensor, draw: Draw) -> Tensor:
+    """Return the mean square by which a reconstruction, measured again, differs from the target, shape (B,)."""
+    residual = difference(draw.operator(x_hat), draw.target)
+    if draw.weight is not None:
+        root = draw.weight.sqrt()
+        residual = tree_map(lambda leaf: root * leaf, residual)
+    return mean_square(residual)
 
 
 def adapted_for_test(loss: Loss, model: nn.Module) -> nn.Module:

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from wellposed.core.rng import normal_like
-from wellposed.core.tree import Tree, norm
-from wellposed.losses._virtual import Operators, exchanged, return_error
-from wellposed.losses.base import Loss, Reconstructor
+from wellposed.core.tree import norm
+from wellposed.losses._virtual import Operators, VirtualLoss, exchanged
 from wellposed.operators import LinearOperator
 from wellposed.physics import Physics
 from wellposed.transforms import Transform
 
-__all__ = ["EquivariantImaging", "MultiOperatorEquivariantImaging"]
+__all__ = ["EquivariantImaging", "MultiOperatorEquivariantImaging", "unlikeness"]
 
 _COMMUTE = 1e-4
 _MOTIONS = 3
@@ -25,7 +24,7 @@ _MOTIONS = 3
 
 @final
 @dataclass(frozen=True)
-class EquivariantImaging(Loss):
+class EquivariantImaging(VirtualLoss):
     r"""Move the reconstruction and measure it again: its reconstruction shall be the moved one.
 
     .. math:: \ell = \tfrac1n \|f(A T_g \hat x) - T_g \hat x\|^2, \qquad \hat x = f(y), \quad g \in G \text{ at random}
@@ -62,30 +61,19 @@ class EquivariantImaging(Loss):
     """
 
     transform: Transform
-    noisy: bool = True
     _seen: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,  # noqa: ARG002
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,  # noqa: ARG002
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the loss of each image, shape (B,)."""
-        if type(physics.operator).__name__ not in self._seen:
-            self._seen.add(type(physics.operator).__name__)
+    def _virtual(self, x_hat: Tensor, physics: Physics, generator: torch.Generator | None) -> tuple[Tensor, Physics]:
+        kind = type(physics.operator).__name__
+        if kind not in self._seen:
+            self._seen.add(kind)
             _warn_where_nothing_is_learnt(self.transform, physics, x_hat)
-        moved = self.transform(x_hat, generator=generator)
-        return return_error(moved, physics, model, noisy=self.noisy, generator=generator)
+        return self.transform(x_hat, generator=generator), physics
 
 
 @final
 @dataclass(frozen=True)
-class MultiOperatorEquivariantImaging(Loss):
+class MultiOperatorEquivariantImaging(VirtualLoss):
     r"""Move the reconstruction and measure it by another operator: its reconstruction shall be the moved one.
 
     .. math:: \ell = \tfrac1n \|f(A' T_g \hat x, A') - T_g \hat x\|^2, \qquad \hat x = f(y, A)
@@ -124,38 +112,31 @@ class MultiOperatorEquivariantImaging(Loss):
 
     transform: Transform
     operators: Operators = field(default=None, repr=False)
-    noisy: bool = True
 
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,  # noqa: ARG002
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,  # noqa: ARG002
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the loss of each image, shape (B,)."""
+    def _virtual(self, x_hat: Tensor, physics: Physics, generator: torch.Generator | None) -> tuple[Tensor, Physics]:
         other = exchanged(type(self).__name__, physics, len(x_hat), self.operators, generator)
-        moved = self.transform(x_hat, generator=generator)
-        return return_error(moved, other, model, noisy=self.noisy, generator=generator)
+        return self.transform(x_hat, generator=generator), other
+
+
+def _warn_where_nothing_is_learnt(transform: Transform, physics: Physics, like: Tensor) -> None:
+    operator = physics.operator
+    if isinstance(operator, LinearOperator) and unlikeness(transform, operator, like) <= _COMMUTE:
+        warnings.warn(
+            f"{type(operator).__name__} commutes with {type(transform).__name__}: equivariant imaging learns nothing "
+            "about its null space; choose other motions.",
+            stacklevel=4,
+        )
 
 
 @torch.no_grad()
-def _warn_where_nothing_is_learnt(transform: Transform, physics: Physics, like: Tensor) -> None:
-    """Warn if the normal operator commutes with some motions, on random images and with randomness of its own."""
-    operator = physics.operator
-    if not isinstance(operator, LinearOperator):
-        return
+def unlikeness(transform: Transform, operator: LinearOperator, like: Tensor) -> float:
+    r"""Return how differently an operator sees moved images, :math:`\|N T_g x - T_g N x\| / \|N x\|, N = A^T A`.
+
+    It is the largest over some motions of random images like `like`, with randomness of its own.
+    """
     generator = torch.Generator().manual_seed(0)
     image = normal_like(like, generator)
     again = operator.gram(image)
     motions = [transform.draw(image, generator=generator) for _ in range(_MOTIONS)]
     gaps = [norm(operator.gram(motion(image)) - motion(again)).max() for motion in motions]
-    if bool(torch.stack(gaps).max() <= _COMMUTE * norm(again).max()):
-        warnings.warn(
-            f"{type(operator).__name__} commutes with {type(transform).__name__}: equivariant imaging learns nothing "
-            "about its null space; choose other motions.",
-            stacklevel=3,
-        )
+    return float(torch.stack(gaps).max() / norm(again).max().clamp_min(torch.finfo(like.real.dtype).tiny))

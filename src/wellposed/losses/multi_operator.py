@@ -8,9 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from wellposed.core.tree import Tree
-from wellposed.losses._virtual import Operators, exchanged, return_error
-from wellposed.losses.base import Loss, Reconstructor
+from wellposed.losses._virtual import Operators, VirtualLoss, exchanged
 from wellposed.physics import Physics
 
 __all__ = ["MultiOperatorImaging"]
@@ -18,7 +16,7 @@ __all__ = ["MultiOperatorImaging"]
 
 @final
 @dataclass(frozen=True)
-class MultiOperatorImaging(Loss):
+class MultiOperatorImaging(VirtualLoss):
     r"""Measure the reconstruction by another operator: its reconstruction shall be the same.
 
     .. math:: \ell = \tfrac1n \|f(A' \hat x, A') - \hat x\|^2, \qquad \hat x = f(y, A)
@@ -58,18 +56,6 @@ class MultiOperatorImaging(Loss):
     """
 
     operators: Operators = field(default=None, repr=False)
-    noisy: bool = True
 
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,  # noqa: ARG002
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,  # noqa: ARG002
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the loss of each image, shape (B,)."""
-        other = exchanged(type(self).__name__, physics, len(x_hat), self.operators, generator)
-        return return_error(x_hat, other, model, noisy=self.noisy, generator=generator)
+    def _virtual(self, x_hat: Tensor, physics: Physics, generator: torch.Generator | None) -> tuple[Tensor, Physics]:
+        return x_hat, exchanged(type(self).__name__, physics, len(x_hat), self.operators, generator)

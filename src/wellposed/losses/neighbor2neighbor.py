@@ -13,7 +13,7 @@ from wellposed.core.errors import ArgumentError, ShapeError, UnsupportedError
 from wellposed.core.tree import Tree
 from wellposed.losses._residuals import mean_square, one_tensor
 from wellposed.losses.base import Reconstructor
-from wellposed.losses.drawn_input import Draw, DrawingLoss, DrawnInput
+from wellposed.losses.drawn_input import Draw, DrawingLoss, DrawnInput, compared
 from wellposed.operators import Identity
 from wellposed.physics import Physics
 
@@ -104,7 +104,7 @@ class Neighbor2Neighbor(DrawingLoss):
     ) -> Tensor:
         """Return the loss of each image, shape (B,)."""
         drawn = self._drawn_for(x_hat, model)
-        value = self._compare(x_hat, drawn)
+        value = compared(x_hat, drawn)
         if not self.regularisation:
             return value
         while isinstance(model, DrawnInput):

@@ -95,8 +95,7 @@ class Splitting(SplittingLoss):
         The share of the measurements that the network sees, on average, between 0 and 1.
     pattern : {"points", "rows", "columns", "frames"}
         Whether single numbers are kept back, or whole rows, columns or frames (C, T, H, W); always in all channels. Of
-        frames there is always the same share, at least one is shown and one kept back: so trains Artifact2Artifact,
-        with frames of an image that does not move, by `SequentialMRI`.
+        frames there is always the same share, at least one is shown and one kept back: see `phase2phase`.
     density : {"uniform", "gaussian"}
         Where: with the same probability everywhere, or most near the middle, as in SSDU: :math:`\exp(-2 r^2)`, with r
         from 0 to 1 along each axis.
@@ -128,8 +127,6 @@ class Splitting(SplittingLoss):
     doi:10.1002/mrm.28378.
     Millard, Chiew, *A theoretical framework for self-supervised MR image reconstruction using sub-sampling via
     variable density Noisier2Noise*, IEEE Trans. Computational Imaging 9 (2023), doi:10.1109/TCI.2023.3299212.
-    Liu, Sun, Eldeniz, Gan, An, Kamilov, *RARE: image reconstruction using deep priors learned without ground truth*,
-    IEEE J. Selected Topics in Signal Processing 14 (2020), arXiv:1912.05854 (whole frames).
     Daras, Shah, Dagan, Gollakota, Dimakis, Klivans, *Ambient diffusion: learning clean distributions from corrupted
     data*, NeurIPS 2023, arXiv:2305.19256.
 

@@ -9,13 +9,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from wellposed.core.rng import normal_like
-from wellposed.core.tree import Tree, inner, tree_leaves, tree_map
-from wellposed.losses._divergence import check_step, probed_trace
-from wellposed.losses._noise_levels import levels, real_parts
-from wellposed.losses._residuals import count, difference, mean_square
-from wellposed.losses.base import Loss, Reconstructor
-from wellposed.losses.drawn_input import check_not_drawn
+from wellposed.core.tree import Tree, inner, tree_map
+from wellposed.losses._noise_levels import levels
+from wellposed.losses._stein import Noise, SteinLoss, total_variance
 from wellposed.physics import Physics
 
 __all__ = ["SURE"]
@@ -23,7 +19,7 @@ __all__ = ["SURE"]
 
 @final
 @dataclass(frozen=True)
-class SURE(Loss):
+class SURE(SteinLoss):
     r"""Estimate :math:`\tfrac1m \|A \hat x - A x\|^2` without x, for noise of known level.
 
     .. math:: \ell = \tfrac1m \Big( \|A f(y) - y\|^2 + 2 \sum_i v_i \frac{\partial (A f)_i}{\partial y_i}(y)
@@ -79,38 +75,11 @@ class SURE(Loss):
     True
     """
 
-    step: float | None = 1e-2
-    covariance: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    covariance: Callable[[Tensor], Tensor] | None = field(default=None, repr=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        check_step("SURE", self.step)
-
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,  # noqa: ARG002
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the loss of each image, shape (B,)."""
-        check_not_drawn("SURE", model)
-        value = physics.operator(x_hat)
-        probe = tree_map(lambda leaf: normal_like(leaf, generator), y)
+    def _noise(self, y: Tree, physics: Physics, probe: Tree) -> Noise:
         if self.covariance is None:
             variance = levels("SURE", y, physics).at(y)
-            weighted = tree_map(torch.mul, variance, probe)
-            total = _total(variance, y)
-        else:
-            weighted = tree_map(self.covariance, probe)
-            total = inner(probe, weighted).real
-        trace = probed_trace(lambda y: physics.operator(model(y, physics)), y, value, probe, weighted, self.step)
-        return mean_square(difference(value, y)) + (2 * trace - total) / count(y)
-
-
-def _total(variance: Tree, y: Tree) -> Tensor:
-    """Return the variance of all real numbers of each image's measurements together, shape (B,)."""
-    leaves = zip(tree_leaves(variance), tree_leaves(y), strict=True)
-    return torch.stack([real_parts(leaf) * per_leaf.flatten(1).sum(1) for per_leaf, leaf in leaves]).sum(0)
+            return Noise(tree_map(torch.mul, variance, probe), total_variance(variance, y))
+        weighted = tree_map(self.covariance, probe)
+        return Noise(weighted, inner(probe, weighted).real)

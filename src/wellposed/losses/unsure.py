@@ -12,12 +12,9 @@ from torch.nn.functional import conv2d, pad
 from wellposed.core.complex_view import complex_to_channels, real_dtype
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_name
-from wellposed.core.rng import normal_like
 from wellposed.core.tree import Tree
-from wellposed.losses._divergence import check_step, probed_trace
-from wellposed.losses._residuals import mean_square, one_tensor
-from wellposed.losses.base import Loss, Reconstructor
-from wellposed.losses.drawn_input import check_not_drawn
+from wellposed.losses._residuals import one_tensor
+from wellposed.losses._stein import Noise, SteinLoss
 from wellposed.losses.multipliers import Multipliers
 from wellposed.physics import Physics
 
@@ -26,7 +23,7 @@ __all__ = ["UNSURE"]
 
 @final
 @dataclass(frozen=True)
-class UNSURE(Loss):
+class UNSURE(SteinLoss):
     r"""Stein's estimate without a noise level, of which only the kind is known.
 
     .. math:: \min_f \max_\eta\; \tfrac1m \Big( \|A f(y) - y\|^2
@@ -92,12 +89,11 @@ class UNSURE(Loss):
     rate: float = 1e-4
     momentum: float = 0.9
     kernel_size: int = 3
-    step: float | None = 1e-2
     _learnt: Multipliers = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_name("unknown", self.unknown, ("level", "covariance", "poisson_gaussian"))
-        check_step("UNSURE", self.step)
         if not 0 <= self.start < float("inf"):
             raise ArgumentError(f"UNSURE expects a finite start of at least 0, got {self.start!r}.")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
@@ -119,24 +115,8 @@ class UNSURE(Loss):
         """Return the multipliers; the value of the only entry is what is learnt."""
         return (self._learnt,)
 
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,  # noqa: ARG002
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return the loss of each image, shape (B,)."""
-        check_not_drawn("UNSURE", model)
-        y = one_tensor("UNSURE", y)
-        value = one_tensor("UNSURE", physics.operator(x_hat))
-        probe = normal_like(y, generator)
-        weighted = self._weighted(probe, y)
-        trace = probed_trace(lambda y: physics.operator(model(y, physics)), y, value, probe, weighted, self.step)
-        return mean_square(value - y) + 2 * trace / y[0].numel()
+    def _noise(self, y: Tree, physics: Physics, probe: Tree) -> Noise:  # noqa: ARG002
+        return Noise(self._weighted(one_tensor("UNSURE", probe), one_tensor("UNSURE", y)), 0.0)
 
     def _weighted(self, probe: Tensor, y: Tensor) -> Tensor:
         """Return the covariance, as far as it is learnt, times the probe."""

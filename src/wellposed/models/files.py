@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _VERSION = 1
 _NOT_KEPT = ("weights",)  # where a model's weights came from: the file itself holds them
 
 
-def save_model(path: str | Path, model: nn.Module) -> None:
+def save_model(path: str | Path, model: nn.Module, *, facts: Mapping[str, Any] | None = None) -> None:
     """Write a model to one file, whole or not at all.
 
     The file is safetensors: the weights, and in its header a description in JSON of how to build the model. It holds no
@@ -39,6 +40,8 @@ def save_model(path: str | Path, model: nn.Module) -> None:
         Ends in `.safetensors`.
     model : nn.Module
         One of `MODELS`, or such a model around others.
+    facts : mapping, optional
+        What else the description shall say, as plain JSON, such as how the weights came about.
 
     Raises
     ------
@@ -66,6 +69,7 @@ def save_model(path: str | Path, model: nn.Module) -> None:
         "version": _VERSION,
         "library": version("wellposed"),
         "model": _described(model, type(model).__name__),
+        **({} if facts is None else {"facts": dict(facts)}),
     }
     weights = {name: _storable(tensor) for name, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from wellposed.core.arguments import check_counts
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
+from wellposed.core.names import check_name
 from wellposed.core.tree import per_image
+from wellposed.models.unrolled.repeat import repeat
 from wellposed.physics import Physics, as_physics
 
 __all__ = ["PDNet"]
@@ -37,11 +39,15 @@ class PDNet(nn.Module):
         Entries of each stack, at least two.
     width : int
         Channels of the hidden layers.
+    memory : {"store", "checkpoint"}
+        What training keeps for the backward pass: everything, or the stacks between iterations, as in `Unrolled`.
 
     Raises
     ------
     ArgumentError
-        If something is not a whole number above zero, or the memory is shorter than two.
+        If something is not a whole number above zero, or the stacks are shorter than two.
+    UnknownNameError
+        If there is no such `memory`.
 
     References
     ----------
@@ -64,8 +70,10 @@ class PDNet(nn.Module):
         n_iter: int = 10,
         n_memory: int = 5,
         width: int = 32,
+        memory: Literal["store", "checkpoint"] = "store",
     ) -> None:
         super().__init__()
+        check_name("memory", memory, ("store", "checkpoint"))
         check_counts("PDNet", image_channels=image_channels, measurement_channels=measurement_channels)
         check_counts("PDNet", n_iter=n_iter, n_memory=n_memory, width=width)
         if n_memory < 2:
@@ -73,7 +81,7 @@ class PDNet(nn.Module):
                 f"PDNet expects n_memory >= 2, as the second image goes to the measurements, got {n_memory}."
             )
         self.image_channels, self.measurement_channels = image_channels, measurement_channels
-        self.n_iter, self.n_memory, self.width = n_iter, n_memory, width
+        self.n_iter, self.n_memory, self.width, self.memory = n_iter, n_memory, width, memory
         images, measurements = n_memory * image_channels, n_memory * measurement_channels
         self.primal = nn.ModuleList(_block(images + image_channels, width, images) for _ in range(n_iter))
         self.dual = nn.ModuleList(
@@ -113,11 +121,16 @@ class PDNet(nn.Module):
         seen = _real(y / norm)
         f = torch.zeros_like(_real(back)).repeat(1, self.n_memory, 1, 1)
         h = torch.zeros_like(seen).repeat(1, self.n_memory, 1, 1)
-        for primal, dual in zip(self.primal, self.dual, strict=True):
+
+        def iteration(stacks: tuple[Tensor, Tensor], index: int) -> tuple[Tensor, Tensor]:
+            f, h = stacks
             predicted = operator(self._entry(f, 1, back)) / norm
-            h = h + dual(torch.cat([h, _real(predicted), seen], dim=1))
+            h = h + self.dual[index](torch.cat([h, _real(predicted), seen], dim=1))
             update = operator.adjoint(self._entry(h, 0, y)) / norm
-            f = f + primal(torch.cat([f, _real(update)], dim=1))
+            f = f + self.primal[index](torch.cat([f, _real(update)], dim=1))
+            return f, h
+
+        f, _ = repeat(iteration, (f, h), self.n_iter, checkpointed=self.memory == "checkpoint")
         return self._entry(f, 0, back)
 
     def expose(self, y: Tensor, physics: Physics) -> Tensor:

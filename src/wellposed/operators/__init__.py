@@ -18,6 +18,7 @@ from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
+from wellposed.operators.undecimated_wavelets import UndecimatedWavelets
 from wellposed.operators.wavelets import Wavelets
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "SpectralResponse",
     "Stack",
     "Sum",
+    "UndecimatedWavelets",
     "Wavelets",
 ]

@@ -86,7 +86,8 @@ class Plans:
             points = self._points[index].unbind(-1)
             if self._points.is_cuda:
                 library = optional_import("cufinufft", extra="mri-cuda")
-                plan = library.Plan(kind, self._sizes, count, self._tolerance, sign, name)
+                where = {"gpu_device_id": self._points.device.index}
+                plan = library.Plan(kind, self._sizes, count, self._tolerance, sign, name, **where)
                 plan.setpts(*(axis.contiguous() for axis in points))
             else:
                 library = optional_import("finufft", extra="mri")

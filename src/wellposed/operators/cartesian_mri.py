@@ -24,15 +24,15 @@ class CartesianMRI(FourierSampling):
 
     Parameters
     ----------
-    mask : Tensor, shape (B or 1, 1 or channels, H, W) or (B or 1, 1 or channels, D, H, W); H may be 1 to repeat columns
+    mask : Tensor, shape (B or 1, 1 or channels, H, W), or with D, T or both before H; H may be 1 to repeat columns
         Real: one where k-space is sampled, or any weight; the channels are those of the measurements. Differentiable.
-    image_shape : tuple of int, (C, H, W) or (C, D, H, W), or (C, T, H, W) if dynamic
+    image_shape : tuple of int, (C, H, W) or (C, D, H, W); (C, T, H, W) or (C, T, D, H, W) if dynamic
         The transform is over all axes but the channels, and the frames.
     coil_maps : Tensor, shape (coils, H, W), (B or 1, coils, H, W) or (B or 1, sets, coils, H, W), optional
         Complex sensitivities, a depth more for volumes. Images have one channel a set, one without sets; frames share
         the maps. Differentiable.
     dynamic : bool
-        Images are frames (C, T, H, W), each transformed by itself and with its own mask if that has T of them.
+        Images are T frames, each transformed by itself and with its own mask if that has T of them.
 
     Raises
     ------
@@ -70,10 +70,14 @@ class CartesianMRI(FourierSampling):
         dynamic: bool = False,
     ) -> None:
         image_shape = fixed_shape("CartesianMRI", image_shape)
-        if len(image_shape) not in (3, 4) or (dynamic and len(image_shape) != 4):
-            expected = "(C, T, H, W), since it is dynamic" if dynamic else "(C, H, W) or (C, D, H, W)"
-            raise ShapeError(f"CartesianMRI expects an image shape {expected}; got {image_shape}.")
-        super().__init__(mask, image_shape, image_shape[1:], coil_maps, 2 if dynamic else len(image_shape) - 1)
+        space = len(image_shape) - (2 if dynamic else 1)
+        if space not in (2, 3):
+            frames, why = ("T, ", ", as it is dynamic") if dynamic else ("", "")
+            raise ShapeError(
+                f"CartesianMRI expects an image shape (C, {frames}H, W) or (C, {frames}D, H, W){why}; "
+                f"got {image_shape}."
+            )
+        super().__init__(mask, image_shape, image_shape[1:], coil_maps, space)
         self.dynamic = dynamic
 
     def _sample(self, k_space: Tensor) -> Tensor:

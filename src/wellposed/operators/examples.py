@@ -24,6 +24,7 @@ from wellposed.operators.per_slice import PerSlice
 from wellposed.operators.sequential_mri import SequentialMRI
 from wellposed.operators.spectral_response import SpectralResponse
 from wellposed.operators.tomography import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
+from wellposed.operators.undecimated_wavelets import UndecimatedWavelets
 from wellposed.operators.wavelets import Wavelets
 
 __all__ = ["EXAMPLES"]
@@ -95,11 +96,15 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "CartesianMRI, frames, coils": lambda: CartesianMRI(
         _binary(1, 1, 3, 1, 5), (1, 3, 4, 5), _maps(1, 2, 4, 5), dynamic=True
     ),
+    "CartesianMRI, frames of volumes, mask per image, two sets of maps": lambda: CartesianMRI(
+        _binary(3, 1, 2, 2, 1, 3), (2, 2, 2, 1, 3), _maps(1, 2, 2, 2, 1, 3), dynamic=True
+    ),
     "NUFFT": lambda: NUFFT(_points(1, 7, 2), (2, 4, 5)),
     "NUFFT, trajectory per image": lambda: NUFFT(_points(3, 6, 2), (1, 4, 3)),
     "NonCartesianMRI, 3D": lambda: NonCartesianMRI(_points(1, 2, 3, 3), (1, 2, 3, 4)),
     "NonCartesianMRI, coils": lambda: NonCartesianMRI(_points(1, 2, 4, 2), (1, 4, 3), _maps(1, 2, 4, 3)),
     "SequentialMRI": lambda: SequentialMRI(_binary(1, 1, 3, 4, 5), (2, 4, 5)),
+    "SequentialMRI, 3D": lambda: SequentialMRI(_binary(1, 1, 2, 3, 1, 4), (1, 3, 2, 4)),
     "SequentialMRI, coils": lambda: SequentialMRI(_binary(1, 1, 3, 1, 4), (1, 5, 4), _maps(1, 2, 5, 4)),
     "Coarse": lambda: Coarse(Mask(_binary(1, 1, 4, 6), (2, 4, 6)), 2),
     "Coarse, weights and filter per image": lambda: Coarse(Mask(_random(3, 1, 6, 3)), 3, filter=_kernel(3, 1, 3, 4)),
@@ -132,6 +137,8 @@ EXAMPLES: dict[str, Callable[[], LinearOperator]] = {
     "Scaled, complex, per image": lambda: Scaled(
         CartesianMRI(_binary(1, 1, 4, 4), (1, 4, 4)), torch.tensor([1 + 2j, -1j, 0.5])
     ),
+    "UndecimatedWavelets": lambda: UndecimatedWavelets((2, 4, 5), "db2", levels=2),
+    "UndecimatedWavelets, 3D": lambda: UndecimatedWavelets((1, 2, 4, 3), "db1", levels=1),
     "Wavelets": lambda: Wavelets((2, 4, 6), "db2", levels=2),
     "Wavelets, odd": lambda: Wavelets((1, 5, 3), "db1", levels=1),
     "Wavelets, 3D": lambda: Wavelets((1, 2, 4, 3), "db3", levels=2),

@@ -1,4 +1,4 @@
-"""Magnetic resonance imaging of a still image in several passes over k-space, which may overlap."""
+"""Magnetic resonance imaging of a still image or volume in several passes over k-space, which may overlap."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SequentialMRI(FourierSampling):
 
     Parameters
     ----------
-    mask : Tensor, shape (B or 1, 1 or channels, T, H, W)
-        Real; H may be 1 to repeat columns. Differentiable.
-    image_shape : tuple of int, (C, H, W)
+    mask : Tensor, shape (B or 1, 1 or channels, T, H, W) or (B or 1, 1 or channels, T, D, H, W)
+        Real; D and H may be 1 to repeat columns. Differentiable.
+    image_shape : tuple of int, (C, H, W) or (C, D, H, W)
     coil_maps : Tensor, shape (coils, H, W), (B or 1, coils, H, W) or (B or 1, sets, coils, H, W), optional
-        Complex. Differentiable.
+        Complex, a depth more for volumes. Differentiable.
 
     Raises
     ------
@@ -47,15 +47,15 @@ class SequentialMRI(FourierSampling):
     (torch.Size([1, 1, 3, 4, 4]), 3.0)
     """
 
-    def __init__(self, mask: Tensor, image_shape: tuple[int, int, int], coil_maps: Tensor | None = None) -> None:
+    def __init__(self, mask: Tensor, image_shape: tuple[int, ...], coil_maps: Tensor | None = None) -> None:
         sizes = fixed_shape("SequentialMRI", image_shape)
         check_tensor("SequentialMRI", "mask", mask)
-        if len(sizes) != 3 or mask.ndim != 5:
+        if len(sizes) not in (3, 4) or mask.ndim != len(sizes) + 2:
             raise ShapeError(
-                "SequentialMRI expects an image shape (C, H, W) and a mask (B or 1, 1 or C, T, H, W), got "
-                f"{image_shape} and {tuple(mask.shape)}."
+                "SequentialMRI expects an image shape (C, H, W) and a mask (B or 1, 1 or C, T, H, W), or both with a "
+                f"depth before H, got {image_shape} and {tuple(mask.shape)}."
             )
-        super().__init__(mask, sizes, (mask.shape[2], *sizes[1:]), coil_maps, 2)
+        super().__init__(mask, sizes, (mask.shape[2], *sizes[1:]), coil_maps, len(sizes) - 1)
 
     def _sample(self, k_space: Tensor) -> Tensor:
         return self._weights() * k_space.unsqueeze(2)

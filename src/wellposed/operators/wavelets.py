@@ -18,7 +18,7 @@ from wellposed.operators.base import LinearOperator
 
 __all__ = ["Wavelets"]
 
-_NAMES = tuple(f"db{moments}" for moments in range(1, 9))
+WAVELETS = tuple(f"db{moments}" for moments in range(1, 9))
 
 
 class Wavelets(LinearOperator):
@@ -61,7 +61,7 @@ class Wavelets(LinearOperator):
 
     def __init__(self, image_shape: tuple[int, ...], wavelet: str = "db4", levels: int = 4) -> None:
         image_shape = fixed_shape("Wavelets", image_shape)
-        check_name("wavelet", wavelet, _NAMES)
+        check_name("wavelet", wavelet, WAVELETS)
         check_counts("Wavelets", levels=levels)
         if len(image_shape) < 2:
             raise ArgumentError(f"Wavelets expects an image shape with channels and space, got {image_shape}.")
@@ -120,7 +120,7 @@ class Wavelets(LinearOperator):
         return boxes
 
     def _filters(self, like: Tensor) -> Tensor:
-        return torch.tensor(_daubechies(int(self.wavelet[2:])), dtype=like.dtype, device=like.device)[:, None]
+        return torch.tensor(daubechies(int(self.wavelet[2:])), dtype=like.dtype, device=like.device)[:, None]
 
 
 def _corner(box: tuple[int, ...]) -> tuple[slice, ...]:
@@ -167,8 +167,8 @@ def _merge(y: Tensor, axis: int, filters: Tensor) -> Tensor:
     return torch.cat([folded, rest], dim=-1).movedim(-1, axis)
 
 
-@lru_cache(maxsize=len(_NAMES))
-def _daubechies(moments: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+@lru_cache(maxsize=len(WAVELETS))
+def daubechies(moments: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the filters of averages and differences, by spectral factorisation: Daubechies (1992), section 6.1."""
     powers = [math.comb(moments - 1 + k, k) for k in range(moments)]
     polynomial = np.ones(1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError
 from wellposed.optim.half_quadratic import PlugAndPlay, split_step
+from wellposed.optim.problem import Guarantee
 
 __all__ = ["DPIR"]
 
@@ -128,6 +129,12 @@ class DPIR:
         gamma = (sigma / state.noise).square() / self.trade_off
         x = split_step(problem, state.x, gamma=gamma, sigma=sigma, active=state.active)
         return state._replace(x=x, step=state.step + 1)
+
+    def provably_convergent(self, _problem: PlugAndPlay) -> Guarantee:
+        """Tell whether the iterates are proven to converge: there is a schedule, and no limit."""
+        return Guarantee(
+            holds=False, reason="A schedule of so many steps has an end and no limit: HQS keeps its level."
+        )
 
     def sigma(self, state: State) -> Tensor:
         """Return the level of the denoiser in the coming step, shape (B,)."""

@@ -12,6 +12,7 @@ from wellposed.core.arguments import check_whole
 from wellposed.core.tree import inner, per_image
 from wellposed.operators import LinearOperator
 from wellposed.optim.functional import Functional
+from wellposed.optim.problem import Guarantee
 from wellposed.optim.settling import settle
 
 __all__ = ["DualDescent", "ProximalStep"]
@@ -118,3 +119,9 @@ class DualDescent:
             momentum=momentum,
         )
         return ahead if self.tolerance is None else settle(state, ahead, self.tolerance)
+
+    def provably_convergent(self, problem: ProximalStep) -> Guarantee:
+        """Tell whether the image is proven to tend to the minimiser: for convex functions, but for the restarts."""
+        if not problem.functional.convex:
+            return Guarantee(holds=False, reason="The function is not convex.")
+        return Guarantee(holds=False, reason="Restarts of the momentum have no proof, though they hardly ever fail.")

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.tree import norm, per_image
+from wellposed.core.values import values_hold
+from wellposed.optim.problem import Guarantee
 
 __all__ = ["HQS", "DenoiserFunction", "PlugAndPlay"]
 
@@ -62,9 +64,9 @@ class HQS:
 
     Parameters
     ----------
-    gamma : float
+    gamma : Tensor or float, shape (B,) or (1,)
         How much the measurements weigh in a step.
-    sigma : float
+    sigma : Tensor or float, shape (B,) or (1,)
         What the denoiser is told, in the unit of the image.
     tolerance : float or None
         Stop an image when it changes in a step by less than this, relative to its norm; None: take `max_steps` steps.
@@ -91,15 +93,15 @@ class HQS:
     0.3333
     """
 
-    gamma: float
-    sigma: float
+    gamma: Tensor | float
+    sigma: Tensor | float
     tolerance: float | None = None
     max_steps: int = 20
 
     def __post_init__(self) -> None:
-        if not self.gamma > 0:
+        if not values_hold(torch.as_tensor(self.gamma) > 0):
             raise ArgumentError(f"HQS expects a positive gamma, got {self.gamma}.")
-        if not self.sigma >= 0:
+        if not values_hold(torch.as_tensor(self.sigma) >= 0):
             raise ArgumentError(f"HQS expects sigma >= 0, got {self.sigma}.")
 
     def init(self, _problem: PlugAndPlay, x0: Tensor) -> State:
@@ -117,6 +119,13 @@ class HQS:
         change = norm(x - state.x) / torch.where(size > 0, size, 1)
         change = torch.where(state.active, change, state.change)
         return state._replace(x=x, change=change, active=state.active & (change > self.tolerance))
+
+    def provably_convergent(self, _problem: PlugAndPlay) -> Guarantee:
+        """Tell whether the iterates are proven to converge: not so for a denoiser of which nothing is known."""
+        return Guarantee(
+            holds=False,
+            reason="It takes an averaged denoiser, such as a proximal operator, which cannot be told from outside.",
+        )
 
 
 def split_step(problem: PlugAndPlay, x: Tensor, *, gamma: Tensor, sigma: Tensor, active: Tensor) -> Tensor:

@@ -127,17 +127,19 @@ class L1Norm(Functional):
 class GroupNorm(Functional):
     r"""The sum of the lengths of vectors (the L12 norm), small where most vectors are zero.
 
-    .. math:: g(x) = \sum_i \Big( \sum_{j} |x_{j, i}|^2 \Big)^{1/2}
+    .. math:: g(x) = \sum_i w_i \Big( \sum_{j} |x_{j, i}|^2 \Big)^{1/2}
 
     Parameters
     ----------
     dims : tuple of int
         The axes j along which the numbers of a vector lie; the batch is axis 0.
+    weight : Tensor, optional
+        The weights w, at least zero, of a shape that multiplies x and of size one along those axes; one by default.
 
     Raises
     ------
     ArgumentError
-        If the batch is among them, or there is none.
+        If the batch is among the axes, or there is none, or a weight is negative.
 
     Examples
     --------
@@ -146,22 +148,27 @@ class GroupNorm(Functional):
     """
 
     dims: tuple[int, ...] = (1,)
+    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.dims or 0 in self.dims:
             raise ArgumentError(f"GroupNorm expects axes other than that of the batch, got {self.dims}.")
+        if self.weight is not None and not values_hold(self.weight >= 0):
+            raise ArgumentError("GroupNorm expects weights of at least zero.")
 
     def value(self, x: Tensor) -> Tensor:
         """Return the value for each image, shape (B,)."""
-        return torch.linalg.vector_norm(x, dim=self.dims).flatten(1).sum(1)
+        lengths = torch.linalg.vector_norm(x, dim=self.dims, keepdim=True)
+        return sum_per_image(lengths if self.weight is None else self.weight.to(lengths) * lengths)
 
     def prox(self, z: Tensor, gamma: float | Tensor) -> Tensor:
-        """Return z with each vector shorter by gamma, or zero."""
+        """Return z with each vector shorter by gamma w, or zero."""
         return z - self.conjugate_prox(z, 1.0, gamma)
 
     def conjugate_prox(self, u: Tensor, sigma: float | Tensor, weight: float | Tensor = 1.0) -> Tensor:  # noqa: ARG002
-        """Return u with vectors cut at a length of `weight`, whatever sigma is."""
+        """Return u with vectors cut at a length of `weight` times w, whatever sigma is."""
         radius = step_like(weight, u)
+        radius = radius if self.weight is None else radius * self.weight.to(radius)
         longest = torch.maximum(self._squared_lengths(u), radius.square()).clamp_min(torch.finfo(radius.dtype).tiny)
         return u * (radius * longest.rsqrt())
 

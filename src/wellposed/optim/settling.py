@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from wellposed.core.tree import norm, per_image
+from wellposed.core.tree import norm, per_image, tree_map
 
 __all__ = ["blank", "relative_change", "settle"]
 
@@ -47,10 +47,7 @@ def settle(old: StateT, new: StateT, tolerance: float | None, *, watched: tuple[
 
 def relative_change(new: Any, old: Any) -> Tensor:
     """Return ||new - old|| / ||new|| of each image, 0 where both are zero."""
-    if isinstance(new, tuple):
-        size, moved = norm(new), norm(tuple(a - b for a, b in zip(new, old, strict=True)))
-    else:
-        size, moved = norm(new), norm(new - old)
+    size, moved = norm(new), norm(tree_map(torch.sub, new, old))
     return moved / torch.where(size > 0, size, 1)
 
 

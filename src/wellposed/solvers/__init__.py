@@ -1,9 +1,12 @@
-"""Krylov solvers on plain callables, one driver, and what every solve answers: a value, a status, statistics."""
+"""Krylov solvers, fixed points, one driver, and what every solve answers: a value, a status, numbers."""
 
+from wellposed.solvers.anderson import Anderson
 from wellposed.solvers.bicgstab import BiCGStab
+from wellposed.solvers.broyden import Broyden
 from wellposed.solvers.cg import CG
 from wellposed.solvers.differentiate import Differentiate
 from wellposed.solvers.driver import Method, Reporting, Solution, State, Status, run
+from wellposed.solvers.fixed_point import FixedPoint
 from wellposed.solvers.gmres import GMRES
 from wellposed.solvers.least_squares import least_squares
 from wellposed.solvers.lsmr import LSMR
@@ -20,8 +23,11 @@ __all__ = [
     "LSQR",
     "MINRES",
     "SOLVERS",
+    "Anderson",
     "BiCGStab",
+    "Broyden",
     "Differentiate",
+    "FixedPoint",
     "LinearMap",
     "LinearSolver",
     "LinearSystem",

@@ -1,6 +1,7 @@
 """Training: a trainer that can be stopped, killed and resumed, its options, and the parts of a step."""
 
 from wellposed.training.denoising import Denoising
+from wellposed.training.fine_tuning import FineTuned, Lesson, Progress, fine_tune, lesson
 from wellposed.training.options import Options, Precision, ScheduleName
 from wellposed.training.plan import Exercise
 from wellposed.training.recipe import Recipe, read_recipe
@@ -14,16 +15,21 @@ from wellposed.training.weighting import snr_weight
 __all__ = [
     "Denoising",
     "Exercise",
+    "FineTuned",
+    "Lesson",
     "Options",
     "Outcome",
     "Precision",
     "Prepared",
+    "Progress",
     "Reason",
     "Recipe",
     "Report",
     "ScheduleName",
     "Trainer",
+    "fine_tune",
     "learning_rate_at",
+    "lesson",
     "prepare",
     "read_recipe",
     "snr_weight",

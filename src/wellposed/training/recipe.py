@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from wellposed.training.options import Options
+from wellposed.training.recipe_losses import LossPart, read_loss
 from wellposed.training.recipe_model import ModelPart, read_model
 from wellposed.training.recipe_problems import (
     DataPart,
@@ -18,7 +19,7 @@ from wellposed.training.recipe_problems import (
     read_validation,
 )
 from wellposed.training.recipe_reader import Entry, override, read_yaml, write_yaml
-from wellposed.training.recipe_training import OF_THE_MACHINE, read_loss, read_training
+from wellposed.training.recipe_training import OF_THE_MACHINE, read_training
 
 __all__ = ["RECIPE_VERSION", "Recipe", "read_recipe"]
 
@@ -46,7 +47,7 @@ class Recipe:
     validation : ValidationPart
         What the weights are judged by.
     loss : mapping of str to float or mapping
-        The weight of each loss by its name, or the arguments of a `Ramp`.
+        The weight of each loss by its name, or the arguments of a `Ramp`; or a mapping with `weight` and `arguments`.
     training : Options
         Steps, optimiser, schedule, precision, seed and logs.
     file : str
@@ -58,7 +59,7 @@ class Recipe:
     crop: int
     problems: tuple[ProblemPart, ...]
     validation: ValidationPart
-    loss: Mapping[str, float | Mapping[str, float]]
+    loss: Mapping[str, LossPart]
     training: Options
     file: str = field(default="recipe", compare=False)
 

@@ -27,15 +27,16 @@ class StartPart:
     ----------
     weights : str, optional
         Its own weights: a file, relative to the recipe, or the name of published or bundled weights.
-    drunet : str, optional
-        Likewise, those of a DRUNet that RAM starts from, as `initialise_from_drunet` does.
-    gain : float, optional
-        Of the Krylov subspace modules in that case.
+    denoiser : str, optional
+        Likewise, those of a denoiser that RAM starts from: a DRUNet or a DenoiserTiny, as `initialise_from_drunet` and
+        `initialise_from_tiny` say.
+    share : float, optional
+        What the random weights beside those of the denoiser count: for a DRUNet the gain of the Krylov modules.
     """
 
     weights: str | None = None
-    drunet: str | None = None
-    gain: float | None = None
+    denoiser: str | None = None
+    share: float | None = None
 
 
 @final
@@ -71,16 +72,16 @@ def read_model(entry: Entry) -> ModelPart:
 
 
 def _start(entry: Entry, name: str) -> StartPart:
-    entry.section("weights", "drunet", "gain")
-    if entry.has("weights") == entry.has("drunet"):
-        entry.fail("expected either 'weights', those of this network, or 'drunet', a DRUNet for RAM to start from.")
+    entry.section("weights", "denoiser", "share")
+    if entry.has("weights") == entry.has("denoiser"):
+        entry.fail("expected either 'weights', those of this network, or 'denoiser', one for RAM to start from.")
     if entry.has("weights"):
-        if entry.has("gain"):
-            entry.child("gain").fail("it goes with 'drunet' only: remove it.")
+        if entry.has("share"):
+            entry.child("share").fail("it goes with 'denoiser' only: remove it.")
         return StartPart(weights=entry.child("weights").text())
     if name != "RAM":
-        entry.child("drunet").fail(f"RAM alone starts from a DRUNet, {name} does not: use 'weights'.")
-    return StartPart(drunet=entry.child("drunet").text(), gain=entry.child("gain", 0.0).number())
+        entry.child("denoiser").fail(f"RAM alone starts from a denoiser, {name} does not: use 'weights'.")
+    return StartPart(denoiser=entry.child("denoiser").text(), share=entry.child("share", 0.0).number(least=0))
 
 
 def _check_model(entry: Entry) -> None:

@@ -208,8 +208,8 @@ def override(tree: Any, assignment: str) -> Any:
     --------
     >>> override({"problems": [{"batch": 16}]}, "problems[0].batch=4")
     {'problems': [{'batch': 4}]}
-    >>> override({"model": {"name": "RAM"}}, "model.start.drunet=drunet-small-rgb")
-    {'model': {'name': 'RAM', 'start': {'drunet': 'drunet-small-rgb'}}}
+    >>> override({"model": {"name": "RAM"}}, "model.start.denoiser=drunet-small-rgb")
+    {'model': {'name': 'RAM', 'start': {'denoiser': 'drunet-small-rgb'}}}
     """
     path, equals, text = assignment.partition("=")
     steps = [name or int(index) for name, index in _STEP.findall(path)]

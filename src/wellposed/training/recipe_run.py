@@ -20,16 +20,16 @@ from wellposed.core.files import atomic_path
 from wellposed.core.names import optional_import
 from wellposed.data.image_store import ImageStore
 from wellposed.data.problems import SimulatedProblem
-from wellposed.models import RAM, DRUNet, initialise_from_drunet, weights
+from wellposed.models import RAM, DenoiserTiny, DRUNet, initialise_from_drunet, initialise_from_tiny, weights
 from wellposed.models.base import Denoiser
 from wellposed.training.denoising import Denoising
 from wellposed.training.options import Options
 from wellposed.training.plan import Exercise
 from wellposed.training.recipe import Recipe
+from wellposed.training.recipe_losses import build_loss
 from wellposed.training.recipe_pictures import PictureProgress, Pictures, check_folders, read_pictures
 from wellposed.training.recipe_problems import ProblemPart
 from wellposed.training.recipe_reader import Entry
-from wellposed.training.recipe_training import build_loss
 from wellposed.training.run import Outcome, Report
 from wellposed.training.trainer import Trainer
 
@@ -63,7 +63,8 @@ class Prepared:
         """Train, as `Trainer.run` does; the folder of the run gets two more files.
 
         `recipe.yaml` is the recipe with every default written out. `legs.jsonl` gets a line of JSON with what this call
-        did: when and on what machine, its minutes, steps and crops so far, losses, PSNR before and after.
+        did: when, on what machine, by how many processes, its minutes, steps and crops so far, losses, PSNR before and
+        after.
         """
         reports: list[Report] = []
 
@@ -92,6 +93,7 @@ class Prepared:
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "recipe": Path(self.recipe.file).name,
             "machine": _machine(self.recipe.training),
+            "processes": join_processes(self.recipe.training).num_processes,
             "reason": outcome.reason,
             "minutes": round(minutes, 2),
             "minutes_of_steps_in_all": round(outcome.minutes, 2),
@@ -206,13 +208,21 @@ def _network(recipe: Recipe, *, with_start: bool) -> nn.Module:
     if start.weights is not None:
         with Entry(None, recipe.file, "model.start.weights").blamed():
             weights.fill(model, _source(recipe, start.weights))
-    if start.drunet is not None:
-        with Entry(None, recipe.file, "model.start.drunet").blamed():
-            drunet = weights.load(_source(recipe, start.drunet))
-            if not isinstance(drunet, DRUNet):
-                raise ArgumentError(f"expected the weights of a DRUNet, got those of {type(drunet).__name__}.")
-            initialise_from_drunet(cast("RAM", model), drunet, gain=start.gain or 0.0)
+    if start.denoiser is not None:
+        with Entry(None, recipe.file, "model.start.denoiser").blamed():
+            _start_from(cast("RAM", model), weights.load(_source(recipe, start.denoiser)), start.share or 0.0)
     return model
+
+
+def _start_from(ram: RAM, denoiser: nn.Module, share: float) -> None:
+    if isinstance(denoiser, DRUNet):
+        initialise_from_drunet(ram, denoiser, gain=share)
+    elif isinstance(denoiser, DenoiserTiny):
+        initialise_from_tiny(ram, denoiser, share=share)
+    else:
+        raise ArgumentError(
+            f"expected the weights of a DRUNet or a DenoiserTiny, got those of {type(denoiser).__name__}."
+        )
 
 
 def _source(recipe: Recipe, name: str) -> str | Path:

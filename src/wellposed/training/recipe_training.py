@@ -1,53 +1,17 @@
-"""The sections `loss` and `training` of a recipe: what is minimised, and the numbers of the run."""
+"""The section `training` of a recipe: the numbers of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
-from wellposed.losses import L1, L2, SSIM, Loss, Ramp, Sum
 from wellposed.training.options import Options
 from wellposed.training.recipe_reader import Entry
 
-__all__ = ["LOSSES", "OF_THE_MACHINE", "build_loss", "read_loss", "read_training"]
-
-LOSSES: dict[str, type[Loss]] = {"L1": L1, "L2": L2, "SSIM": SSIM}
-"""The losses that recipes name."""
+__all__ = ["OF_THE_MACHINE", "read_training"]
 
 OF_THE_MACHINE = ("device", "light")
 """Options that are no part of a recipe."""
-
-
-def read_loss(entry: Entry) -> dict[str, float | dict[str, float]]:
-    """Read the section `loss`: a name, or weights by name, each a number or the arguments of a `Ramp`."""
-    if isinstance(entry.value, str):
-        return {entry.choice("loss", LOSSES): 1.0}
-    entry.section(*LOSSES)
-    return {name: _weight(child) for name, child in entry.children().items()}
-
-
-def _weight(entry: Entry) -> float | dict[str, float]:
-    if not isinstance(entry.value, Mapping):
-        return entry.number(least=0)
-    entry.section(*(field.name for field in fields(Ramp)))
-    ramp = {
-        "first": entry.child("first").number(least=0),
-        "last": entry.child("last").number(least=0),
-        "begin": entry.child("begin", 0.0).number(least=0, most=1),
-        "end": entry.child("end", 1.0).number(least=0, most=1),
-    }
-    with entry.blamed():
-        Ramp(**ramp)
-    return ramp
-
-
-def build_loss(weights: Mapping[str, float | Mapping[str, float]]) -> Loss:
-    """Return the weighted sum of the losses of a recipe."""
-    first, *rest = (
-        LOSSES[name]() * (Ramp(**weight) if isinstance(weight, Mapping) else weight) for name, weight in weights.items()
-    )
-    return Sum((first, *rest)) if rest else first
 
 
 def read_training(entry: Entry) -> Options:

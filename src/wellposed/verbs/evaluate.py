@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any, Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wellposed.core.arguments import check_whole
-from wellposed.core.errors import ArgumentError, WellposedError
+from wellposed.core.errors import ArgumentError
 from wellposed.core.shapes import check_tensor
 from wellposed.data import Task, get_task, read_image
-from wellposed.losses import Loss, adapted_for_test
+from wellposed.losses import Loss
 from wellposed.physics import Physics
 from wellposed.verbs._json import finite
-from wellposed.verbs.measured import DATA_RANGE, Baseline, Measured, best_baselines, measure, recover
+from wellposed.verbs.evaluate_blind import (
+    BlindEvaluation,
+    BlindScore,
+    Measurements,
+    as_trained,
+    evaluate_measurements,
+)
+from wellposed.verbs.measured import DATA_RANGE, Baseline, Measured, best_baselines, measure, named, recover
 from wellposed.verbs.reconstruct import Reconstructor, check_method
 
-__all__ = ["Baseline", "Evaluation", "Score", "Trial", "evaluate", "run_trial"]
+__all__ = ["Baseline", "BlindEvaluation", "BlindScore", "Evaluation", "Score", "Trial", "evaluate", "run_trial"]
 
 _NAMES = ("psnr", "ssim", "naive_psnr", "naive_ssim", "seconds")
 
@@ -109,6 +116,7 @@ class Evaluation:
         return json.dumps(finite(whole), indent=2, allow_nan=False) + "\n"
 
 
+@overload
 def evaluate(
     task: str | Task,
     images: Iterable[Tensor | str | Path],
@@ -120,7 +128,37 @@ def evaluate(
     device: torch.device | str = "cpu",
     loss: Loss | None = None,
     callback: Callable[[int], None] | None = None,
-) -> Evaluation:
+    without_ground_truth: Literal[False] = False,
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    task: str | Task | None,
+    images: Iterable[Tensor | Measurements],
+    method: str | Reconstructor = "auto",
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    loss: Loss | None = None,
+    callback: Callable[[int], None] | None = None,
+    without_ground_truth: Literal[True],
+) -> BlindEvaluation: ...
+
+
+def evaluate(
+    task: str | Task | None,
+    images: Iterable[Any],
+    method: str | Reconstructor = "auto",
+    *,
+    seed: int = 0,
+    batch: int = 1,
+    margin: int = 0,
+    device: torch.device | str = "cpu",
+    loss: Loss | None = None,
+    callback: Callable[[int], None] | None = None,
+    without_ground_truth: bool = False,
+) -> Evaluation | BlindEvaluation:
     """Score a method on a task over images.
 
     Each image is fitted to the task, measured, reconstructed, and compared with the fitted image, all of it (borders
@@ -129,11 +167,16 @@ def evaluate(
     and on its name alone (the file name, or its place in the sequence): neither the other images nor their order
     change its scores.
 
+    Without ground truth, a part of the measurements is kept back as `wellposed.losses.hold_out` does, the method gets
+    the rest, and the score is the mean squared error by which its reconstruction, measured again, misses what was kept
+    back: in the mean over the noise the error there, plus the variance of the noise where its level is not known.
+
     Parameters
     ----------
     task : str or Task
+        None for measurements that are given, without ground truth.
     images : iterable of Tensor, shape (1, C, H, W), or of paths
-        With values in [0, 1].
+        With values in [0, 1]. Without ground truth and task: measurements, as pairs (y, physics) or paths of files.
     method : str or callable
         A name in `METHODS`, "auto", or ``x_hat = method(y, physics)``.
     seed : int
@@ -149,10 +192,13 @@ def evaluate(
         draws, `Noise2Self` hides each pixel. The draws of an image depend on its place in its batch.
     callback : callable, optional
         Called with the number of images done, after each batch.
+    without_ground_truth : bool
+        Whether to score the measurements alone; the images of a task are then only measured. Batch and margin have no
+        meaning there.
 
     Returns
     -------
-    Evaluation
+    Evaluation, or BlindEvaluation without ground truth
 
     Raises
     ------
@@ -172,18 +218,24 @@ def evaluate(
     >>> result = evaluate("denoise-medium", [x], "adjoint")
     >>> round(result.mean()["psnr"])
     26
+    >>> blind = evaluate("denoise-medium", [x], "adjoint", without_ground_truth=True)
+    >>> blind.rows[0].scheme, bool(abs(blind.mean()["error"] - 0.05**2) < 0.001)
+    ('recorruption', True)
     """
     task = get_task(task) if isinstance(task, str) else task
+    if without_ground_truth:
+        if batch != 1 or margin:
+            raise ArgumentError("evaluate without ground truth has neither batch nor margin: leave them out.")
+        sets = _sets(task, images, seed)
+        return evaluate_measurements(sets, method, seed=seed, device=device, loss=loss, callback=callback)
+    if task is None:
+        raise ArgumentError("evaluate expects a task, unless it is given measurements and without_ground_truth=True.")
     if isinstance(method, str):
         check_method(method)
     if loss is not None:
-        method = _as_trained(method, loss)
+        method = as_trained(method, loss)
     check_whole("evaluate", "batch", batch, least=1)
-    if isinstance(images, (str, Path)):
-        raise ArgumentError(
-            f"evaluate expects several images or paths, got {str(images)!r}: wp.data.list_images gives those of a "
-            "folder."
-        )
+    _check_several(images)
     rows: dict[int, Score] = {}
     used: dict[str, None] = {}
     for group in in_batches(_measured(task, images, seed, margin, device), batch):
@@ -237,22 +289,28 @@ def in_batches(images: Iterable[tuple[int, Measured]], size: int) -> Iterator[li
     yield from waiting.values()
 
 
-@contextmanager
-def named(*names: str) -> Iterator[None]:
-    """Put the names of the images before the sentence of an error."""
-    try:
-        yield
-    except WellposedError as error:
-        raise type(error)(f"{', '.join(names)}: {error}") from error
-
-
-def _as_trained(method: str | Reconstructor, loss: Loss) -> Reconstructor:
-    """Return a network as the loss that it was trained by uses it at test."""
-    if not isinstance(method, nn.Module):
+def _check_several(images: object) -> None:
+    if isinstance(images, (str, Path)):
         raise ArgumentError(
-            f"evaluate uses networks as their loss does, and the method {method!r} is none: leave out the loss."
+            f"evaluate expects several images or paths, got {str(images)!r}: wp.data.list_images gives those of a "
+            "folder."
         )
-    return adapted_for_test(loss, method)
+
+
+def _sets(task: Task | None, images: Iterable[Any], seed: int) -> Iterator[tuple[str, Measurements]]:
+    """Yield measurements with their names: those given, or of the images of a task."""
+    _check_several(images)
+    if task is not None:
+        for _, image in _measured(task, images, seed, 0, "cpu"):
+            yield image.name, (image.y, image.physics)
+        return
+    for index, entry in enumerate(images):
+        if not isinstance(entry, (str, Path)) and not (isinstance(entry, tuple) and isinstance(entry[-1], Physics)):
+            raise ArgumentError(
+                "evaluate without ground truth and task expects measurements, as pairs (y, physics) or paths, got "
+                f"{type(entry).__name__}."
+            )
+        yield Path(entry).name if isinstance(entry, (str, Path)) else str(index), entry
 
 
 def _measured(

@@ -17,8 +17,8 @@ from wellposed.core.files import MissingFileError
 from wellposed.core.names import check_name
 from wellposed.data import get_task, list_images, read_image
 from wellposed.verbs._networks import bundled_file
-from wellposed.verbs.evaluate import in_batches, named
-from wellposed.verbs.measured import Measured, measure, recover
+from wellposed.verbs.evaluate import in_batches
+from wellposed.verbs.measured import Measured, measure, named, recover
 from wellposed.verbs.reconstruct import NETWORKS
 from wellposed.verbs.suite_report import Cell, Row, SuiteReport, WeightsUsed, read_report, write_report
 from wellposed.verbs.suites import SUITES, Case, Suite

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_whole
-from wellposed.core.errors import ArgumentError, ShapeError, SolverError
+from wellposed.core.errors import ArgumentError, FormatError, ShapeError, SolverError, WellposedError
 from wellposed.core.rng import streams
-from wellposed.data import Task
+from wellposed.core.tree import Tree
+from wellposed.data import Task, load_measurements
 from wellposed.metrics import psnr, ssim
 from wellposed.physics import Physics
 from wellposed.verbs.reconstruct import Reconstructor, choose_method, reconstruct
 
-__all__ = ["DATA_RANGE", "Baseline", "Measured", "Recovery", "best_baselines", "measure", "recover"]
+__all__ = [
+    "DATA_RANGE",
+    "Baseline",
+    "Measured",
+    "Recovery",
+    "best_baselines",
+    "load_together",
+    "measure",
+    "named",
+    "recover",
+    "together",
+]
 
 Baseline: TypeAlias = Literal["adjoint", "pinv"]
 """The naive reconstructions."""
@@ -77,7 +91,7 @@ def recover(images: Sequence[Measured], method: str | Reconstructor) -> list[Rec
 
     The seconds of an image are its share of those of the batch.
     """
-    joined = _joined(images)
+    joined = together([(image.y, image.physics) for image in images])
     if joined is None:
         return [recovery for image in images for recovery in recover([image], method)]
     y, physics = joined
@@ -91,6 +105,15 @@ def recover(images: Sequence[Measured], method: str | Reconstructor) -> list[Rec
     return [
         Recovery(one, *_quality(one, image), seconds, label) for one, image in zip(x_hat.split(1), images, strict=True)
     ]
+
+
+@contextmanager
+def named(*names: str) -> Iterator[None]:
+    """Put the names of the images before the sentence of an error."""
+    try:
+        yield
+    except WellposedError as error:
+        raise type(error)(f"{', '.join(names)}: {error}") from error
 
 
 def best_baselines(images: Sequence[Measured]) -> list[tuple[Baseline, Recovery]]:
@@ -108,20 +131,56 @@ def best_baselines(images: Sequence[Measured]) -> list[tuple[Baseline, Recovery]
     ]
 
 
-def _joined(images: Sequence[Measured]) -> tuple[Tensor, Physics] | None:
-    """Return the measurements of several images as one batch, with a physics that holds the parameters of each."""
-    first = images[0].physics
-    if len(images) == 1:
-        return images[0].y, first
+def together(measurements: Sequence[tuple[Tensor, Physics]]) -> tuple[Tensor, Physics] | None:
+    """Return several measurements as one batch, with a physics that holds the parameters of each, or None.
+
+    None where the physics differ in more than parameters that are numbers, or have one value per image.
+    """
+    first_y, first = measurements[0]
+    if len(measurements) == 1:
+        return first_y, first
+    if len({_kind(y, physics) for y, physics in measurements}) > 1:
+        return None
     own: dict[str, Tensor | float] = {}
     for name, value in first.params.items():
-        values = [image.physics.params[name] for image in images]
+        values = [physics.params[name] for _, physics in measurements]
         if all(torch.equal(value, other) for other in values):
             continue
-        if value.ndim and value.shape[0] != 1:
+        batches = [len(y) for y, _ in measurements]
+        if value.ndim and any(len(other) not in (1, batch) for other, batch in zip(values, batches, strict=True)):
             return None
-        own[name] = torch.cat(values) if value.ndim else torch.stack(values)
-    return torch.cat([image.y for image in images]), first.with_params(**own)
+        spread = [
+            (other if other.ndim else other.view(1)).expand(batch, *other.shape[1:])
+            for other, batch in zip(values, batches, strict=True)
+        ]
+        own[name] = torch.cat(spread)
+    return torch.cat([y for y, _ in measurements]), first.with_params(**own)
+
+
+def _kind(y: Tensor, physics: Physics) -> tuple[object, ...]:
+    """Return what measurements must have in common to be one batch."""
+    shapes = tuple((name, value.shape[1:]) for name, value in physics.params.items())
+    return (tuple(y.shape[1:]), y.dtype, type(physics.operator), type(physics.noise), physics.image_shape, shapes)
+
+
+def load_together(paths: Sequence[Path], *, device: torch.device | str = "cpu") -> tuple[Tree, Physics]:
+    """Read one measurement file, or several as one batch.
+
+    Raises
+    ------
+    FormatError
+        If a file is no measurement file, or they cannot be one batch.
+    """
+    loaded = [load_measurements(path, device=device) for path in paths]
+    if len(loaded) == 1:
+        return loaded[0]
+    joined = together(loaded) if all(isinstance(y, Tensor) for y, _ in loaded) else None
+    if joined is None:
+        raise FormatError(
+            f"{', '.join(map(str, paths[:3]))} ... are not measurements of one kind and size, which differ in "
+            "parameters alone: give them one by one."
+        )
+    return joined
 
 
 def _quality(x_hat: Tensor, image: Measured) -> tuple[float, float]:

@@ -19,10 +19,20 @@ from wellposed.operators import LinearOperator
 from wellposed.optim import DenoiserFunction, noise_levels
 from wellposed.physics import Physics, as_physics
 from wellposed.verbs._networks import bundled_file, network
-from wellposed.verbs._plug_and_play import denoise_parts, plug_and_play
-from wellposed.verbs._total_variation import total_variation
+from wellposed.verbs._plug_and_play import denoise_parts, plug_and_play, red, scheduled
+from wellposed.verbs._variational import total_variation, wavelets
 
-__all__ = ["METHODS", "NETWORKS", "Reconstructor", "check_method", "choose_method", "dpir", "installed", "reconstruct"]
+__all__ = [
+    "METHODS",
+    "NETWORKS",
+    "SLOW",
+    "Reconstructor",
+    "check_method",
+    "choose_method",
+    "dpir",
+    "installed",
+    "reconstruct",
+]
 
 logger = logging.getLogger("wellposed")
 
@@ -32,11 +42,18 @@ Reconstructor: TypeAlias = Callable[[Tree, Physics], Tensor]
 Progress: TypeAlias = Callable[[int, int], Any]
 """Called as `callback(step, max_steps)` after each step of a long reconstruction."""
 
+_DENOISERS = ("denoiser-tiny-rgb", "denoiser-tiny-grey")
+
 NETWORKS: dict[str, tuple[str, ...]] = {
-    "dpir": ("denoiser-tiny-rgb", "denoiser-tiny-grey"),
+    "pnp": _DENOISERS,
+    "red": _DENOISERS,
+    "dpir": _DENOISERS,
     "ram": ("ram-small",),
 }
 """The weights that methods use, by method."""
+
+SLOW = frozenset({"dip"})
+"""The methods that take minutes for a picture, which comparisons of all methods leave out."""
 
 _RAM_CHANNELS = (1, 2, 3)
 
@@ -58,16 +75,30 @@ def _filtered_backprojection(y: Tree, physics: Physics, _callback: Progress | No
     return filtered_backprojection(y)
 
 
-def _dpir(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
+def _pnp(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
     return plug_and_play(y, physics, _bundled_denoiser, callback)
+
+
+def _red(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
+    return red(y, physics, _bundled_denoiser, callback)
+
+
+def _dpir(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
+    return scheduled(y, physics, _bundled_denoiser, callback)
 
 
 def _bundled_denoiser(x: Tensor, sigma: Tensor) -> Tensor:
     """Denoise colour images as such, and all others part by part."""
-    colour, grey = NETWORKS["dpir"]
+    colour, grey = _DENOISERS
     if x.ndim == 4 and x.shape[1] == 3 and not x.is_complex():
         return network(colour, x)(x, sigma)
     return denoise_parts(network(grey, x), x, sigma)
+
+
+def _dip(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
+    from wellposed.models import DeepImagePrior
+
+    return DeepImagePrior()(y, physics, callback)
 
 
 def _ram(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
@@ -83,7 +114,11 @@ METHODS: dict[str, Callable[[Tree, Physics, Progress | None], Tensor]] = {
     "fbp": _filtered_backprojection,
     "pinv": _pseudo_inverse,
     "tv": total_variation,
+    "wavelet": wavelets,
+    "pnp": _pnp,
+    "red": _red,
     "dpir": _dpir,
+    "dip": _dip,
     "ram": _ram,
 }
 """How to reconstruct, by name."""
@@ -101,8 +136,10 @@ def reconstruct(
     physics : Physics
         With a linear operator; how the measurements came about. One of DeepInverse will do.
     method : str or callable
-        "ram" (the bundled network), "dpir" (plug-and-play with the bundled denoiser), "tv" (total variation, its weight
-        chosen from the noise level and the operator), "fbp" (filtered backprojection, of sinograms), "pinv"
+        "ram" (the bundled network), "dpir" (plug-and-play with the bundled denoiser, from strong to weak), "pnp"
+        (plug-and-play at one level), "red" (regularisation by denoising), "dip" (deep image prior: a network fitted to
+        these measurements alone, minutes), "tv" (total variation) or "wavelet" (sparsity in wavelets), their weights
+        chosen from the noise level and the operator, "fbp" (filtered backprojection, of sinograms), "pinv"
         (pseudo-inverse), "adjoint", or any model called as `model(y, physics)`. By default "auto", which is what
         `choose_method` says and is logged as information.
     callback : callable, optional
@@ -127,8 +164,10 @@ def reconstruct(
 
     References
     ----------
-    Rudin, Osher, Fatemi, Physica D 60 (1992). Zhang et al., *Plug-and-play image restoration with deep denoiser prior*,
-    IEEE Trans. PAMI 44 (2022). Terris et al., *Reconstruct Anything Model*, 2025, arXiv:2503.08915.
+    Rudin, Osher, Fatemi, Physica D 60 (1992). Coifman and Donoho, *Translation-invariant de-noising*, 1995. Zhang et
+    al., *Plug-and-play image restoration with deep denoiser prior*, IEEE Trans. PAMI 44 (2022). Romano, Elad, Milanfar,
+    *The little engine that could*, SIAM J. Imaging Sci. 10 (2017). Ulyanov, Vedaldi, Lempitsky, *Deep image prior*,
+    CVPR 2018. Terris et al., *Reconstruct Anything Model*, 2025, arXiv:2503.08915.
 
     Examples
     --------
@@ -226,4 +265,4 @@ def dpir(denoiser: DenoiserFunction) -> Reconstructor:
 
 
 def _reconstruct_by(denoiser: DenoiserFunction, y: Tree, physics: Physics) -> Tensor:
-    return plug_and_play(y, as_physics(physics, y), denoiser, None)
+    return scheduled(y, as_physics(physics, y), denoiser, None)

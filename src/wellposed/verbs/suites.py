@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wellposed.data import TASKS
-from wellposed.verbs.reconstruct import METHODS
+from wellposed.verbs.reconstruct import METHODS, SLOW
 
 __all__ = ["DATASETS", "SUITES", "Case", "Dataset", "Published", "Suite", "suite_of_folder"]
 
@@ -97,9 +97,10 @@ class Suite:
 
 
 def suite_of_folder(task: str, folder: Path, *, margin: int = 0) -> Suite:
-    """Return the suite of all methods on one task over one folder; its root is the folder that holds that folder."""
+    """Return the suite of all methods but slow ones on one task over a folder; its root is what holds that folder."""
     dataset = Dataset(folder.resolve().name, "", folder.resolve().name)
-    return Suite(task, "", (Case(task, dataset.name, margin=margin),), tuple(METHODS), (dataset,))
+    methods = tuple(method for method in METHODS if method not in SLOW)
+    return Suite(task, "", (Case(task, dataset.name, margin=margin),), methods, (dataset,))
 
 
 DATASETS: dict[str, Dataset] = {

@@ -1,6 +1,7 @@
 """Parallel and fan beams against chords of ellipses, against mass, and against the plain rule that all code follows."""
 
 import math
+import tracemalloc
 import warnings
 
 import pytest
@@ -17,7 +18,7 @@ from wellposed.data import (
     limited_angles,
     uniform_angles,
 )
-from wellposed.operators import FanBeam2D, ParallelBeam2D
+from wellposed.operators import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
 from wellposed.operators.tomography import _compiled
 
 BODIES = [Ellipse(1.0, (0.1, -0.2), (0.6, 0.4), 0.5), Ellipse(-0.5, (-0.2, 0.1), (0.2, 0.2))]
@@ -139,6 +140,67 @@ def test_the_number_of_threads_changes_nothing():
         assert torch.equal(beam.adjoint(y), several)
     finally:
         torch.set_num_threads(threads)
+
+
+SMALL = {
+    "parallel": lambda angles, **k: ParallelBeam2D(angles, (1, 7, 8), 14, **k),
+    "fan": lambda angles, **k: FanBeam2D(angles, (1, 7, 8), 13.0, 4.0, 18, **k),
+    "parallel 3D": lambda angles, **k: ParallelBeam3D(angles, (1, 2, 7, 8), 14, **k),
+    "cone": lambda angles, **k: ConeBeam3D(angles, (1, 2, 7, 8), 13.0, 4.0, 18, **k),
+}
+
+
+@pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
+def test_each_image_has_angles_and_an_offset_of_its_own(make):
+    angles = torch.stack([golden_angles(4), uniform_angles(4, start=0.3), uniform_angles(4, span=-FULL)]).double()
+    offsets = torch.tensor([0.0, 0.7, -1.1]).double()
+    beam = make(angles, detector_offset=offsets)
+    x = torch.rand(3, *beam.image_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.rand(3, *beam.measurement_shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for i in range(3):
+        alone = make(angles[i], detector_offset=offsets[i])
+        torch.testing.assert_close(beam(x)[i : i + 1], alone(x[i : i + 1]))
+        torch.testing.assert_close(beam.adjoint(y)[i : i + 1], alone.adjoint(y[i : i + 1]))
+
+
+@pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
+@pytest.mark.parametrize("name", ["angles", "detector_offset"])
+def test_gradients_of_the_geometry_are_differences(make, name):
+    """Away from where a ray crosses the centre of a pixel, where the interpolation has a kink."""
+    beam = make(torch.tensor([0.13, 0.9, 2.2]).double(), detector_offset=torch.tensor(0.21).double())
+    x = torch.rand(1, *beam.image_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.rand(1, *beam.measurement_shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    value = getattr(beam, name).clone().requires_grad_()
+    (beam(x, **{name: value}) * weights).sum().backward()
+    direction = torch.rand(value.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    near = [(beam(x, **{name: value.detach() + step * direction}) * weights).sum() for step in (1e-7, -1e-7)]
+    torch.testing.assert_close((value.grad * direction).sum(), (near[0] - near[1]) / 2e-7, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ParallelBeam2D(uniform_angles(10), (1, 400, 300)),
+        lambda: ParallelBeam2D(uniform_angles(256), (1, 256, 256)),
+        lambda: FanBeam2D(uniform_angles(20, span=FULL), (1, 300, 300), 400.0, 100.0),
+        lambda: ParallelBeam3D(uniform_angles(10), (1, 20, 80, 100)),
+        lambda: ConeBeam3D(uniform_angles(10, span=FULL), (1, 40, 60, 70), 80.0, 40.0, row_pitch=2.0),
+    ],
+    ids=["few views", "many views", "fan", "parallel 3D", "cone"],
+)
+def test_memory_is_below_three_times_image_and_sinogram(make):
+    """What numpy allocates, where all but the results lies, and the result."""
+    beam = make()
+    x = torch.rand(1, *beam.image_shape)
+    y = beam(x)
+    beam.adjoint(y)
+    for call, result in ((lambda: beam(x), y), (lambda: beam.adjoint(y), x)):
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert x.nbytes < peak
+        assert peak + result.nbytes < 3 * (x.nbytes + y.nbytes)
 
 
 @uses_forward_mode

@@ -8,6 +8,7 @@ from torch import Tensor
 from wellposed.core.errors import ArgumentError
 from wellposed.models.drunet import DRUNet
 from wellposed.models.ram.blocks import CHANNELS
+from wellposed.models.ram.heads import heads_for_all
 from wellposed.models.ram.model import RAM
 
 __all__ = ["initialise_from_drunet"]
@@ -18,14 +19,9 @@ def initialise_from_drunet(ram: RAM, drunet: DRUNet, *, gain: float = 0.0) -> No
     r"""Replace the weights of RAM by those of a DRUNet, so that at first it is that DRUNet on the proximal step.
 
     Convolutions, poolings and upsamplings of all blocks are copied. The first and the last convolution for images of as
-    many channels as the DRUNet has are its own; the map of the Poisson gain gets weight zero. Images z of fewer
-    channels are shown to it as the images E z and read back by the pseudo-inverse,
-
-    .. math:: \hat z(z, \sigma) = E^+ D(E z, \sigma \lambda),
-
-    where :math:`E = (1, 1, 1)^T` for grey images seen by a colour DRUNet, and :math:`\lambda^2` is the mean eigenvalue
-    of :math:`E^T E`, by which E amplifies the noise. First and last convolutions for images of more channels stay as
-    they are, and so do the Krylov subspace modules, whose gains are set.
+    many channels as the DRUNet has are its own; the map of the Poisson gain gets weight zero. Images of
+    fewer channels are shown to it as `heads_for_all` says; first and last convolutions for images of more channels
+    stay as they are, and so do the Krylov subspace modules, whose gains are set.
 
     Parameters
     ----------
@@ -62,7 +58,9 @@ def initialise_from_drunet(ram: RAM, drunet: DRUNet, *, gain: float = 0.0) -> No
             f"blocks, got {drunet.channels} channels, widths {drunet.widths} and {drunet.blocks} blocks."
         )
     gains = {name: torch.full_like(value, gain) for name, value in ram.named_parameters() if name.endswith(".gain")}
-    ram.load_state_dict(_trunk(drunet) | _heads(drunet) | gains, strict=False)
+    image, level = drunet.m_head.weight.split([drunet.channels, 1], dim=1)
+    heads = heads_for_all(image, torch.cat([level, torch.zeros_like(level)], dim=1), drunet.m_tail.weight)
+    ram.load_state_dict(_trunk(drunet) | heads | gains, strict=False)
 
 
 def _sizes(ram: RAM) -> tuple[tuple[int, ...], int]:
@@ -88,27 +86,3 @@ def _blocks(drunet: DRUNet, source: str, target: str, *, first: int) -> dict[str
         for block in range(drunet.blocks)
         for ours, theirs in (("conv1", 0), ("conv2", 2))
     }
-
-
-def _heads(drunet: DRUNet) -> dict[str, Tensor]:
-    """Return first and last convolutions for images of at most as many channels as those of the DRUNet."""
-    head, tail = drunet.m_head.weight, drunet.m_tail.weight
-    weights: dict[str, Tensor] = {}
-    for index, channels in enumerate(CHANNELS):
-        if channels > drunet.channels:
-            continue
-        embedding = _embedding(drunet.channels, channels).to(head)
-        amplification = embedding.square().sum().div(channels).sqrt()
-        image = torch.einsum("ocij,cz->ozij", head[:, :-1], embedding)
-        level = head[:, -1:] * amplification
-        weights[f"m_head.conv{index}.weight"] = torch.cat([image, level, torch.zeros_like(level)], dim=1)
-        weights[f"m_tail.conv{index}.weight"] = torch.einsum("zc,coij->zoij", torch.linalg.pinv(embedding), tail)
-    return weights
-
-
-def _embedding(rows: int, columns: int) -> Tensor:
-    """Return a matrix that shows images of `columns` channels as images of `rows`: copies, and then means, of them."""
-    if columns == 1:
-        return torch.ones(rows, 1)
-    means = torch.full((rows - columns, columns), 1 / columns)
-    return torch.cat([torch.eye(columns), means])

@@ -16,7 +16,7 @@ from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, per_image, tree_leaves, tree_map
 from wellposed.models.base import Level
 from wellposed.models.pretrained import start_from
-from wellposed.models.ram.blocks import CHANNELS
+from wellposed.models.ram.blocks import CHANNELS, Conditioning
 from wellposed.models.ram.noise_maps import noise_map, padded_map, per_image_level
 from wellposed.models.ram.normalise import divided, unit_factor
 from wellposed.models.ram.pyramid import build_pyramid
@@ -46,6 +46,18 @@ class Exposure(NamedTuple):
     """What y / c is divided by: its largest value where that is small, else one; shape (B,)."""
     ratio: Tensor
     """The mean size of what results over the largest level of its Gaussian noise, shape (B,)."""
+
+
+class _Prepared(NamedTuple):
+    """What the trunk works on, with a margin on the upper and on the left side."""
+
+    scale: Tensor
+    """What the image is multiplied by in the end, shape (B,)."""
+    guess: Tensor
+    maps: Tensor
+    pyramid: list[Conditioning]
+    padding: tuple[int, int]
+    """Rows of the margin, and columns."""
 
 
 @final
@@ -156,22 +168,13 @@ class RAM(Trunk):
             If the operator is not linear, or joins the slices of a volume.
         """
         physics = as_physics(physics, y)
-        operator = physics.linear_operator
-        if is_volume(operator):
+        if is_volume(physics.linear_operator):
             return by_slices(self, y, physics, {"sigma": sigma, "gain": gain})
-        with torch.autocast(operator.device.type, enabled=False):
-            _check_channels(cast("Tensor", operator.adjoint(y)))
-            if exposure is None:
-                exposure = self.expose(y, physics, sigma=sigma)
-            factor, scale, ratio = exposure
-            operator = divided(operator, factor)
-            y = tree_map(lambda leaf: leaf / per_image(factor, leaf) / per_image(scale, leaf), y)
-            back = cast("Tensor", operator.adjoint(y))
-            unit = per_image(factor.abs() * scale, back)
-            sigma_map = (noise_map(physics.noise, "sigma", sigma, back) / unit).clamp_min(_LEAST_SIGMA)
-            gain_map = (noise_map(physics.noise, "gain", gain, back) / unit).clamp_min(_LEAST_GAIN)
-            guess = self._guess(y, back, operator, ratio)
-        return per_image(scale, guess) * self._padded_pass(guess, back, operator, sigma_map, gain_map)
+        known = self._prepare(y, physics, sigma, gain, exposure)
+        image = self.refine(_real(known.guess), known.maps, known.pyramid)
+        if known.guess.is_complex():
+            image = channels_to_complex(image)
+        return per_image(known.scale, image) * image[..., known.padding[0] :, known.padding[1] :]
 
     def expose(
         self,
@@ -214,10 +217,24 @@ class RAM(Trunk):
         gamma = self.fact_realign / (_EPSILON + 1 / ratio)
         return cast("Tensor", operator.prox(back, y, gamma.clamp_min(1e-8)))
 
-    def _padded_pass(
-        self, guess: Tensor, back: Tensor, operator: LinearOperator, sigma_map: Tensor, gain_map: Tensor
-    ) -> Tensor:
-        """Pad to what the network needs, let it work, and crop."""
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _prepare(
+        self, y: Tree, physics: Physics, sigma: Level | None, gain: Level | None, exposure: Exposure | None
+    ) -> _Prepared:
+        """Return what the trunk works on. The compiler, which cannot look into every physics, sees the trunk alone."""
+        operator = physics.linear_operator
+        with torch.autocast(operator.device.type, enabled=False):
+            _check_channels(cast("Tensor", operator.adjoint(y)))
+            if exposure is None:
+                exposure = self.expose(y, physics, sigma=sigma)
+            factor, scale, ratio = exposure
+            operator = divided(operator, factor)
+            y = tree_map(lambda leaf: leaf / per_image(factor, leaf) / per_image(scale, leaf), y)
+            back = cast("Tensor", operator.adjoint(y))
+            unit = per_image(factor.abs() * scale, back)
+            sigma_map = (noise_map(physics.noise, "sigma", sigma, back) / unit).clamp_min(_LEAST_SIGMA)
+            gain_map = (noise_map(physics.noise, "gain", gain, back) / unit).clamp_min(_LEAST_GAIN)
+            guess = self._guess(y, back, operator, ratio)
         size = (guess.shape[-2], guess.shape[-1])
         padding = _padding(size)
         if any(padding):
@@ -225,14 +242,12 @@ class RAM(Trunk):
             crop = Crop((guess.shape[1], *padded), corner=padding, size=size).to(back.device, operator.dtype)
             back, guess = (cast("Tensor", crop.adjoint(image)) for image in (back, guess))
             operator = _on_padded(operator, crop)
-        operator = _sized(operator, back)
         maps = torch.cat([padded_map(level, size, padding) for level in (sigma_map, gain_map)], dim=1)
-        pyramid = build_pyramid(operator, back, _FACTORS)
-        if guess.is_complex():
-            image = channels_to_complex(self.refine(complex_to_channels(guess), maps, pyramid))
-        else:
-            image = self.refine(guess, maps, pyramid)
-        return image[..., padding[0] :, padding[1] :]
+        return _Prepared(scale, guess, maps, build_pyramid(_sized(operator, back), back, _FACTORS), padding)
+
+
+def _real(image: Tensor) -> Tensor:
+    return complex_to_channels(image) if image.is_complex() else image
 
 
 def _on_padded(operator: LinearOperator, crop: Crop) -> LinearOperator:

@@ -16,12 +16,10 @@ __all__ = ["build_pyramid"]
 _FILTER = "sinc"
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def build_pyramid(operator: LinearOperator, backprojection: Tensor, factors: Sequence[int]) -> list[Conditioning]:
     r"""Condition each scale on the operator :math:`A_s = A U_s` of its coarser grid.
 
-    The operator works in its own precision, also under autocast. The compiler does not see this function, but sees
-    through the normal operators that come out.
+    The operator works in its own precision, also under autocast.
 
     Parameters
     ----------

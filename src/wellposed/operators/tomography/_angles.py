@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.shapes import check_tensor
+from wellposed.core.values import are_trusted
 
 __all__ = ["checked_angles", "has_values"]
 
@@ -49,5 +50,9 @@ def checked_angles(owner: str, angles: Tensor) -> Tensor:
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Tell whether the numbers of a tensor can be looked at: not on the meta device, nor inside a `torch.func` map."""
-    return tensor.device.type != "meta" and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    """Tell whether the numbers of a tensor can be looked at, and need to be.
+
+    Not on the meta device, nor inside a `torch.func` map, nor where `trusted_values` says so.
+    """
+    is_abstract = tensor.device.type == "meta" or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return not (is_abstract or are_trusted(tensor))

@@ -1,4 +1,7 @@
-"""Sums along lines by compiled code on the CPU: what lays the images out and divides the work."""
+"""Sums along lines by compiled code on the CPU: what lays the images out and divides the work.
+
+Images are copied by numpy: after an operation of torch, its idle threads spin for a while and take the cores from ours.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from wellposed.operators.tomography import _sheared
 from wellposed.operators.tomography._lines import Lines, Plane, Weights
 from wellposed.operators.tomography._threads import in_parallel
 
@@ -18,6 +23,7 @@ _ALONE = 4
 """So many images left over are no slower one by one than as a group that is filled up with zeros."""
 
 _BEFORE, _MARGIN = 1, 3
+_PARTS = 8
 
 
 @cache
@@ -34,6 +40,9 @@ def project(x: Tensor, plane: Plane, angles: Tensor, first: Tensor, pixel: float
     """Return the line integrals (B, C, A, bins) of images (B, C, H, W); geometry as in `lines`."""
     y = x.new_empty(*x.shape[:2], angles.shape[1], plane.bins)
     for images, sinograms, arrays in _by_geometry(x, y, _circle(angles, first)):
+        if plane.divergence == 0:
+            _sheared.project(images, sinograms, arrays, plane.pitch, pixel)
+            continue
         for part in _groups(len(images)):
             _sum_group("project", images[part], sinograms[part], arrays, (plane.pitch, plane.divergence, pixel))
     return y
@@ -43,6 +52,9 @@ def backproject(y: Tensor, plane: Plane, angles: Tensor, first: Tensor, pixel: f
     """Return the exact transpose of `project`."""
     x = y.new_empty(*y.shape[:2], plane.height, plane.width)
     for images, sinograms, arrays in _by_geometry(x, y, _circle(angles, first)):
+        if plane.divergence == 0:
+            _sheared.backproject(images, sinograms, arrays, plane.pitch, pixel)
+            continue
         for part in _groups(len(images)):
             _spread_group("backproject", images[part], sinograms[part], arrays, (plane.pitch, plane.divergence, pixel))
     return x
@@ -89,46 +101,46 @@ def _groups(count: int) -> Iterator[slice]:
 def _sum_group(kernel: str, images: Tensor, sinograms: Tensor, arrays: list[Any], setting: Any) -> None:
     from wellposed.operators.tomography._kernels import KERNELS
 
-    count, height, width = images.shape
-    rows, columns = _buffers(images)
-    rows[:, 1 : width + 1, :count] = images.permute(1, 2, 0)
-    columns[:, 1 : height + 1, :count] = images.permute(2, 1, 0)
-    group, views = rows.shape[-1], sinograms.shape[1]
-    result = sinograms.permute(1, 2, 0) if group == 1 else sinograms.new_empty(*sinograms.shape[1:], group)
-    buffers, target = (rows.numpy(), columns.numpy()), result.numpy()
+    pixels, target = images.numpy(), sinograms.numpy()
+    count, height, width = pixels.shape
+    rows, columns = _buffers(pixels)
+    rows[:, 1 : width + 1, :count] = pixels.transpose(1, 2, 0)
+    columns[:, 1 : height + 1, :count] = pixels.transpose(2, 1, 0)
+    group, views = rows.shape[-1], target.shape[1]
+    result = target.transpose(1, 2, 0) if group == 1 else np.empty((*target.shape[1:], group), target.dtype)
 
     def some_views(part: int, parts: int) -> None:
         limits = part * views // parts, (part + 1) * views // parts
-        KERNELS[group][kernel](*buffers, *arrays, setting, target, *limits)
+        KERNELS[group][kernel](rows, columns, *arrays, setting, result, *limits)
 
-    in_parallel(some_views, at_most=views)
+    in_parallel(some_views, at_most=views, parts_per_thread=_PARTS)
     if group > 1:
-        sinograms.copy_(result[..., :count].permute(2, 0, 1))
+        target[:] = result[..., :count].transpose(2, 0, 1)
 
 
 def _spread_group(kernel: str, images: Tensor, sinograms: Tensor, arrays: list[Any], setting: Any) -> None:
     from wellposed.operators.tomography._kernels import KERNELS
 
-    count, height, width = images.shape
-    rows, columns = _buffers(images)
+    pixels, source = images.numpy(), sinograms.numpy()
+    count, height, width = pixels.shape
+    rows, columns = _buffers(pixels)
     group = rows.shape[-1]
-    rays = sinograms.permute(1, 2, 0)
+    rays = source.transpose(1, 2, 0)
     if group > 1:
-        rays = sinograms.new_zeros(*sinograms.shape[1:], group)
-        rays[..., :count] = sinograms.permute(1, 2, 0)
-    buffers, source = (rows.numpy(), columns.numpy()), rays.numpy()
+        rays = np.zeros((*source.shape[1:], group), source.dtype)
+        rays[..., :count] = source.transpose(1, 2, 0)
 
     def some_lines(part: int, parts: int) -> None:
-        KERNELS[group][kernel](*buffers, *arrays, setting, source, part, parts)
+        KERNELS[group][kernel](rows, columns, *arrays, setting, rays, part, parts)
 
     in_parallel(some_lines, at_most=min(height, width))
-    both = rows[:, 1 : width + 1].add_(columns[:, 1 : height + 1].transpose(0, 1))
-    images.copy_(both[..., :count].permute(2, 0, 1))
+    rows[:, 1 : width + 1] += columns[:, 1 : height + 1].transpose(1, 0, 2)
+    pixels[:] = rows[:, 1 : width + 1, :count].transpose(2, 0, 1)
 
 
-def _buffers(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return zeros for rows (H, W + 3, G) and columns (W, H + 3, G) of some images with a margin."""
-    count, height, width = images.shape
+def _buffers(pixels: Any) -> tuple[Any, Any]:
+    """Return zeros for rows (H, W + 3, G) and columns (W, H + 3, G) of some images (n, H, W) with a margin."""
+    count, height, width = pixels.shape
     group = 1 if count == 1 else _GROUP
-    rows = images.new_zeros(height, width + _MARGIN, group)
-    return rows, images.new_zeros(width, height + _MARGIN, group)
+    rows = np.zeros((height, width + _MARGIN, group), pixels.dtype)
+    return rows, np.zeros((width, height + _MARGIN, group), pixels.dtype)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from wellposed.operators.tomography._cone_plain import Cone
 from wellposed.operators.tomography._threads import in_parallel
 
 _MARGIN = 3
+_PARTS = 8
 
 
 def project(x: Tensor, cone: Cone) -> Tensor:
@@ -20,18 +23,18 @@ def project(x: Tensor, cone: Cone) -> Tensor:
     views, bins = cone.lines.start.shape[1:]
     y = x.new_empty(*x.shape[:2], views, len(cone.heights), bins)
     for b, c, arrays, numbers in _each(x.shape[:2], cone, x.shape[2]):
-        rows, columns = _buffers(x, x.shape[2:])
+        voxels = x[b, c].detach().numpy()
+        rows, columns = _buffers(voxels.shape, voxels.dtype)
         inner = slice(1, -2)
-        rows[:, inner, inner], columns[:, inner, inner] = x[b, c].permute(1, 2, 0), x[b, c].permute(2, 1, 0)
-        result = x.new_empty(views, bins, len(cone.heights))
-        volumes, target = (rows.numpy(), columns.numpy()), result.numpy()
+        rows[:, inner, inner], columns[:, inner, inner] = voxels.transpose(1, 2, 0), voxels.transpose(2, 1, 0)
+        result = np.empty((views, bins, len(cone.heights)), voxels.dtype)
 
         def some_views(part: int, parts: int) -> None:
             limits = part * views // parts, (part + 1) * views // parts
-            project_cone(*volumes, *arrays, *numbers, target, *limits)  # noqa: B023
+            project_cone(rows, columns, *arrays, *numbers, result, *limits)  # noqa: B023
 
-        in_parallel(some_views, at_most=views)
-        y[b, c] = result.transpose(1, 2)
+        in_parallel(some_views, at_most=views, parts_per_thread=_PARTS)
+        y[b, c].numpy()[:] = result.transpose(0, 2, 1)
     return y
 
 
@@ -41,17 +44,16 @@ def backproject(y: Tensor, cone: Cone, size: tuple[int, int, int]) -> Tensor:
 
     x = y.new_empty(*y.shape[:2], *size)
     for b, c, arrays, numbers in _each(y.shape[:2], cone, size[0]):
-        rows, columns = _buffers(y, size)
-        rays = y[b, c].transpose(1, 2).contiguous()
-        volumes, source = (rows.numpy(), columns.numpy()), rays.numpy()
+        rays = np.ascontiguousarray(y[b, c].detach().numpy().transpose(0, 2, 1))
+        rows, columns = _buffers(size, rays.dtype)
 
         def some_lines(part: int, parts: int) -> None:
-            backproject_cone(*volumes, *arrays, *numbers, source, part, parts)  # noqa: B023
+            backproject_cone(rows, columns, *arrays, *numbers, rays, part, parts)  # noqa: B023
 
         in_parallel(some_lines, at_most=min(size[1:]))
         inner = slice(1, -2)
-        x[b, c] = rows[:, inner, inner].permute(2, 0, 1)
-        x[b, c] += columns[:, inner, inner].permute(2, 1, 0)
+        across, down = rows[:, inner, inner].transpose(2, 0, 1), columns[:, inner, inner].transpose(2, 1, 0)
+        np.add(across, down, out=x[b, c].numpy())
     return x
 
 
@@ -81,7 +83,7 @@ def smear(views: Tensor, cone: Cone, size: tuple[int, int, int], pitch: float, f
     def some_rows(part: int, parts: int) -> None:
         smear_cone(*arrays, *numbers, target, part * height // parts, (part + 1) * height // parts)
 
-    in_parallel(some_rows, at_most=height)
+    in_parallel(some_rows, at_most=height, parts_per_thread=_PARTS)
     return volumes.movedim(-1, 1)
 
 
@@ -99,8 +101,8 @@ def _each(batch: torch.Size, cone: Cone, depth: int) -> Iterator[tuple[int, int,
             yield b, c, [tensor.numpy() for tensor in geometry], numbers
 
 
-def _buffers(like: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _buffers(size: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
     """Return zeros for rows (H, W + 3, D + 3) and columns (W, H + 3, D + 3) of a volume with a margin."""
     depth, height, width = size
-    rows = like.new_zeros(height, width + _MARGIN, depth + _MARGIN)
-    return rows, like.new_zeros(width, height + _MARGIN, depth + _MARGIN)
+    rows = np.zeros((height, width + _MARGIN, depth + _MARGIN), dtype)
+    return rows, np.zeros((width, height + _MARGIN, depth + _MARGIN), dtype)

@@ -16,6 +16,7 @@ from wellposed.operators.tomography._lines import Plane
 from wellposed.operators.tomography._threads import in_parallel
 
 _LEAST_WORKSPACE = 2**20
+_PARTS = 8
 
 
 def smear(y: Tensor, plane: Plane, angles: Tensor, first: Tensor) -> Tensor:
@@ -87,5 +88,5 @@ def _compiled_smear(sinograms: Tensor, plane: Plane, angles: Tensor, first: Tens
         limits = part * plane.height // parts, (part + 1) * plane.height // parts
         kernel(*arrays, plane.pitch, plane.divergence, *limits)
 
-    in_parallel(some_rows, at_most=plane.height)
+    in_parallel(some_rows, at_most=plane.height, parts_per_thread=_PARTS)
     return images

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -23,6 +24,7 @@ from wellposed.operators.tomography._checks import warn_if_cut_off
 from wellposed.operators.tomography._compiled import can_compile
 from wellposed.operators.tomography._line_sums import spread_along, sum_along
 from wellposed.operators.tomography._lines import Lines, Plane, lines
+from wellposed.operators.tomography._picture import draw
 from wellposed.operators.tomography._ramp import ramp_filtered, ray_weights
 from wellposed.operators.tomography._smear import smear
 from wellposed.operators.tomography._values import with_value
@@ -75,7 +77,7 @@ class Beam(LinearOperator):
         self.n_detectors, self.detector_pitch, self.pixel_size = n_detectors, detector_pitch, pixel_size
         self.register_parameter_tensor("angles", angles)
         if isinstance(detector_offset, (int, float)):
-            detector_offset = torch.tensor(float(detector_offset), dtype=self.angles.dtype, device=angles.device)
+            detector_offset = torch.full((), float(detector_offset), dtype=self.angles.dtype, device=angles.device)
         self.register_parameter_tensor("detector_offset", detector_offset)
         views = angles.shape[1]
         offset = self.detector_offset
@@ -130,6 +132,27 @@ class Beam(LinearOperator):
         along = torch.stack([-angles.sin(), angles.cos()], dim=-1)[..., None, :]
         directions = along + plane.divergence * u[..., None] * across
         return u[..., None] * across * self.pixel_size, directions / directions.norm(dim=-1, keepdim=True)
+
+    def plot(self, path: str | Path, *, views: Sequence[int] = (0,)) -> None:
+        """Draw the beam to a picture file: image, rays, detector and source on their axes, in the unit of `pixel_size`.
+
+        Each view is drawn from above, x to the right and y upwards; where the detector has rows, also from the side.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in .png, .pdf or .svg.
+        views : sequence of int
+            Which views to draw.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such view.
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        draw(path, self, views)
 
     def _lines(self, views: slice = slice(None)) -> Lines:
         angles, first = self._views()

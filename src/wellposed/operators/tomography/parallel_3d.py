@@ -86,12 +86,15 @@ class ParallelBeam3D(Beam):
 
     def _forward(self, x: Tensor) -> Tensor:
         y = self._project(x.flatten(1, 2)).unflatten(1, x.shape[1:3])
+        if self._rows_are_slices:
+            return y.transpose(2, 3)
         return interpolate(y.flatten(0, 1), self._slice_of_row(x)).unflatten(0, x.shape[:2]).transpose(2, 3)
 
     def _adjoint(self, y: Tensor) -> Tensor:
         depth = cast("int", self.image_shape[1])
-        rows = y.transpose(2, 3).flatten(0, 1)
-        slices = spread(rows, self._slice_of_row(y), depth).unflatten(0, y.shape[:2])
+        slices = y.transpose(2, 3)
+        if not self._rows_are_slices:
+            slices = spread(slices.flatten(0, 1), self._slice_of_row(y), depth).unflatten(0, y.shape[:2])
         return self._backproject(slices.flatten(1, 2)).unflatten(1, (-1, depth))
 
     def _fbp(self, y: Tensor, window: str) -> Tensor:
@@ -100,6 +103,11 @@ class ParallelBeam3D(Beam):
         row_of_slice = (z - self.row_offset) / self.row_pitch + (self.n_rows - 1) / 2
         slices = interpolate(y.transpose(2, 3).flatten(0, 1), row_of_slice).unflatten(0, y.shape[:2])
         return super()._fbp(slices.flatten(1, 2), window).unflatten(1, (-1, depth))
+
+    @property
+    def _rows_are_slices(self) -> bool:
+        """Tell whether every row of the detector is as high as a slice, and nothing is to be interpolated."""
+        return (self.n_rows, self.row_pitch, self.row_offset) == (self.image_shape[1], self.slice_spacing, 0.0)
 
     def _slice_of_row(self, like: Tensor) -> Tensor:
         z = heights(self.n_rows, self.row_pitch, self.row_offset, like)

@@ -1,4 +1,4 @@
-"""Total variation without tuning: the weight that the noise calls for, a smooth start, and the primal-dual method."""
+"""Variational reconstruction without tuning: the weight that the noise calls for, a smooth start, a primal-dual run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wellposed.core.errors import SolverError
 from wellposed.core.tree import Tree, norm
 from wellposed.noise import Gaussian
 from wellposed.optim import (
+    Functional,
     LeastSquares,
     PrimalDual,
     RegularisedProblem,
@@ -20,25 +21,50 @@ from wellposed.optim import (
     TotalVariation,
     noise_levels,
     smooth_start,
+    wavelet_prior,
 )
 from wellposed.physics import Physics
 from wellposed.solvers import Status, run
 
-__all__ = ["total_variation"]
+__all__ = ["total_variation", "wavelets"]
 
 logger = logging.getLogger("wellposed")
 
-_STEPS = 300
+_METHOD, _METHOD_OF_WAVELETS = PrimalDual(max_steps=300), PrimalDual(max_steps=150)
 _LEAST = 1e-4
 _LEAST_WHERE_LOST = 3e-3
+_FACTOR_OF_WAVELETS = 1.5
 
 
 def total_variation(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | None) -> Tensor:
     """Minimise 1/2 ||A x - y||^2 + weight TV(x), with the weight that the noise calls for."""
+    return _minimised(y, physics, TotalVariation, 1.0, _METHOD, callback)
+
+
+def wavelets(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | None) -> Tensor:
+    """Minimise 1/2 ||A x - y||^2 + weight g(x) with the wavelet prior g over all shifts, whose edges channels share.
+
+    The factor to the weight of total variation was chosen on training photographs.
+    """
+
+    def prior(image_shape: tuple[int, ...]) -> Functional:
+        return wavelet_prior(image_shape, "db2", levels=4, translation_invariant=True, joint_channels=True)
+
+    return _minimised(y, physics, prior, _FACTOR_OF_WAVELETS, _METHOD_OF_WAVELETS, callback)
+
+
+def _minimised(
+    y: Tree,
+    physics: Physics,
+    prior: Callable[[tuple[int, ...]], Functional],
+    factor: float,
+    method: PrimalDual,
+    callback: Callable[[int, int], Any] | None,
+) -> Tensor:
     data = LeastSquares(physics.linear_operator, y)
     start = smooth_start(data)
-    problem = RegularisedProblem(data, Term(TotalVariation(tuple(start.shape[1:])), _weight(data, physics)))
-    method = PrimalDual(max_steps=_STEPS)
+    weight = factor * _weight(data, physics)
+    problem = RegularisedProblem(data, Term(prior(tuple(start.shape[1:])), weight))
     solution = run(
         method,
         problem,
@@ -49,7 +75,7 @@ def total_variation(y: Tree, physics: Physics, callback: Callable[[int, int], An
     if solution.status is Status.not_finite:
         raise SolverError(solution.status.value)
     if solution.status is Status.max_steps:
-        logger.info("total variation: relative change %s after %d steps", solution.state.change.tolist(), _STEPS)
+        logger.info("variational: relative change %s after %d steps", solution.state.change.tolist(), method.max_steps)
     return solution.state.x
 
 

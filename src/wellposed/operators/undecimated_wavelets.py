@@ -1,0 +1,131 @@
+"""Wavelets that do not see where an image begins: all shifts of the orthonormal ones at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wellposed.core.arguments import check_counts
+from wellposed.core.errors import ArgumentError
+from wellposed.core.names import check_name
+from wellposed.core.shapes import fixed_shape
+from wellposed.operators.base import LinearOperator
+from wellposed.operators.wavelets import WAVELETS, daubechies
+
+__all__ = ["UndecimatedWavelets"]
+
+
+class UndecimatedWavelets(LinearOperator):
+    r"""The translation-invariant wavelet transform of images or volumes of any size, periodic: a Parseval frame.
+
+    .. math:: y = W x, \qquad W^T W = I
+
+    Each level splits the averages of the last along every axis of space, without leaving out any pixel, by filters that
+    are stretched twofold from level to level: shifting the image shifts its coefficients. The bands stand before the
+    channels, (B, bands, C, *space), the averages first, then the details from the coarsest level to the finest.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, (C, H, W) or (C, D, H, W)
+    wavelet : str
+        "db1" (Haar) to "db8".
+    levels : int
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such wavelet.
+    ArgumentError
+        If `levels` is not a whole number above zero.
+
+    References
+    ----------
+    Coifman and Donoho, *Translation-invariant de-noising*, in Wavelets and Statistics, 1995. Starck, Fadili, Murtagh,
+    *The undecimated wavelet decomposition and its reconstruction*, IEEE Trans. Image Processing 16 (2007).
+
+    Examples
+    --------
+    >>> W = UndecimatedWavelets((1, 4, 4), "db1", levels=1)
+    >>> W(torch.ones(1, 1, 4, 4)).flatten(2).sum(2).round().abs().tolist()
+    [[16.0, 0.0, 0.0, 0.0]]
+    """
+
+    image_shape: tuple[int, ...]
+
+    def __init__(self, image_shape: tuple[int, ...], wavelet: str = "db1", levels: int = 3) -> None:
+        image_shape = fixed_shape("UndecimatedWavelets", image_shape)
+        check_name("wavelet", wavelet, WAVELETS)
+        check_counts("UndecimatedWavelets", levels=levels)
+        if len(image_shape) < 2:
+            raise ArgumentError(
+                f"UndecimatedWavelets expects an image shape with channels and space, got {image_shape}."
+            )
+        bands = 1 + levels * (2 ** (len(image_shape) - 1) - 1)
+        super().__init__(image_shape, (bands, *image_shape))
+        self.wavelet, self.levels = wavelet, levels
+
+    def shares(self) -> Tensor:
+        """Return the weights of the bands by which a sum of magnitudes is the mean of that of `Wavelets` over shifts.
+
+        They are zero for the averages and :math:`2^{-d j / 2}` for the details of level j in d dimensions, of shape
+        (1, bands, 1, ..., 1).
+        """
+        dimensions = len(self._axes())
+        levels = [level for level in range(self.levels, 0, -1) for _ in range(2**dimensions - 1)]
+        weights = [0.0, *(2 ** (-dimensions * level / 2) for level in levels)]
+        return torch.tensor(weights, dtype=self.dtype, device=self.device).view(1, -1, *[1] * len(self.image_shape))
+
+    def _forward(self, x: Tensor) -> Tensor:
+        averages, details = x[:, None], []
+        for level in range(self.levels):
+            for axis in self._axes():
+                averages = torch.cat(self._split(averages, axis, 2**level), dim=1)
+            details.append(averages[:, 1:])
+            averages = averages[:, :1]
+        return torch.cat([averages, *reversed(details)], dim=1)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        count = 2 ** len(self._axes()) - 1
+        averages, *details = y.split([1, *[count] * self.levels], dim=1)
+        for level in reversed(range(self.levels)):
+            averages = torch.cat([averages, details[self.levels - 1 - level]], dim=1)
+            for axis in reversed(self._axes()):
+                low, high = averages.chunk(2, dim=1)
+                averages = self._merge(low, high, axis, 2**level)
+        return averages[:, 0]
+
+    def _gram(self, x: Tensor) -> Tensor:
+        return x
+
+    def _norm(self) -> Tensor:
+        return self._marker.new_ones(1)
+
+    def _pinv(self, y: Tensor) -> Tensor:
+        return self._adjoint(y)
+
+    def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
+        return (z + gamma * self._adjoint(y)) / (1 + gamma)
+
+    def _axes(self) -> range:
+        return range(1 - len(self.image_shape), 0)
+
+    def _split(self, x: Tensor, axis: int, stretch: int) -> tuple[Tensor, Tensor]:
+        """Return averages and differences along one axis, by periodic filters with gaps."""
+        low, high = self._filters()
+        averages, differences = low[0] * x, high[0] * x
+        for tap in range(1, len(low)):
+            shifted = x.roll(-tap * stretch, axis)
+            averages, differences = averages + low[tap] * shifted, differences + high[tap] * shifted
+        return averages, differences
+
+    def _merge(self, averages: Tensor, differences: Tensor, axis: int, stretch: int) -> Tensor:
+        """Return the transpose of `_split`."""
+        low, high = self._filters()
+        x = low[0] * averages + high[0] * differences
+        for tap in range(1, len(low)):
+            x = x + (low[tap] * averages + high[tap] * differences).roll(tap * stretch, axis)
+        return x
+
+    def _filters(self) -> tuple[list[float], list[float]]:
+        low, high = daubechies(int(self.wavelet[2:]))
+        return [tap / 2**0.5 for tap in low], [tap / 2**0.5 for tap in high]

@@ -1,0 +1,128 @@
+"""Adversarial losses: their values, and that the best discriminator leaves nothing to gain once measurements agree."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import wellposed as wp
+from tests.support.tensors import random_tensor, seeded
+from wellposed.core.errors import ArgumentError, UnknownNameError
+from wellposed.losses import UAIR, AmbientGAN
+from wellposed.noise import Gaussian
+from wellposed.operators import Mask
+
+Y, X_HAT = random_tensor(2, 1, 4, 4), random_tensor(2, 1, 4, 4, seed=1)
+ONE, OTHER = (Mask(random_tensor(1, 1, 4, 4, seed=seed)) for seed in (2, 3))
+
+
+class Mean(nn.Module):
+    """Judges by the mean of each row of pixels."""
+
+    def forward(self, y):
+        return y.mean(-1)
+
+
+def rows(image):
+    return image.mean(-1).flatten(1)
+
+
+def log_one_plus_exp(value):
+    return (1 + value.exp()).log().mean(1)
+
+
+@pytest.mark.parametrize("game", ["cross entropy", "least squares"])
+@pytest.mark.parametrize("operators", [None, (OTHER,)], ids=["its own", "another"])
+def test_the_values_follow_from_the_formulas(game, operators):
+    loss = AmbientGAN(Mean(), operators, game=game)
+    physics = wp.Physics(ONE, Gaussian(0.3))
+    measured = (OTHER if operators else ONE)(X_HAT)
+    generator = seeded(4)
+    if operators:
+        torch.randint(1, (), generator=generator)
+    fake = rows(measured + 0.3 * torch.randn(measured.shape, generator=generator, dtype=torch.float64))
+    if game == "cross entropy":
+        expected = log_one_plus_exp(-fake), log_one_plus_exp(-rows(Y)) + log_one_plus_exp(fake)
+    else:
+        expected = (fake - 1).square().mean(1), (rows(Y) - 1).square().mean(1) + fake.square().mean(1)
+    got = loss(x_hat=X_HAT, y=Y, physics=physics, model=None, generator=seeded(4))
+    torch.testing.assert_close(got, expected[0])
+    got = loss.discriminator_loss(x_hat=X_HAT, y=Y, physics=physics, generator=seeded(4))
+    torch.testing.assert_close(got, expected[1])
+
+
+def test_uair_adds_the_error_of_the_way_back():
+    physics = wp.Physics(ONE)
+
+    def model(y, physics):
+        return 0.5 * physics.A_adjoint(y)
+
+    plain = AmbientGAN(Mean())(x_hat=X_HAT, y=Y, physics=physics, model=model)
+    fake = ONE(X_HAT)
+    back = (0.5 * ONE.mask.square() * fake - fake).square().flatten(1).mean(1)
+    for weight in (0.0, 2.0):
+        got = UAIR(Mean(), consistency=weight)(x_hat=X_HAT, y=Y, physics=physics, model=model)
+        torch.testing.assert_close(got, plain + weight * back)
+
+
+def test_the_reconstruction_is_a_constant_to_the_discriminator_and_only_to_it():
+    physics, x_hat = wp.Physics(ONE), X_HAT.clone().requires_grad_()
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 1).double())
+    loss = AmbientGAN(judge)
+    loss.discriminator_loss(x_hat=x_hat, y=Y, physics=physics).sum().backward()
+    assert x_hat.grad is None
+    assert judge[1].weight.grad.abs().max() > 0
+    loss(x_hat=x_hat, y=Y, physics=physics, model=None).sum().backward()
+    assert x_hat.grad.abs().max() > 0
+
+
+class Energy(nn.Module):
+    """Judges by the energy of what was measured."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(1, 1).double()
+
+    def forward(self, y):
+        return self.last(y.square().flatten(1).mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize("spread", [1.0, 2.0, 3.0])
+def test_the_best_judge_leads_to_the_spread_of_images_that_are_only_seen_through_holes(spread):
+    """Images are flat, of level N(0, 2^2), and half of their pixels are seen; the network makes some of another spread.
+
+    Where the two agree the best judge can only guess, which costs 2 log 2, and the network has nothing to gain.
+    """
+    mask = (torch.rand(4000, 1, 1, 8, generator=seeded()) > 0.5).double()
+    physics = wp.Physics(Mask(mask))
+    real, fake = (
+        torch.randn(4000, 1, 1, 1, generator=seeded(seed), dtype=torch.float64).expand(-1, 1, 1, 8) for seed in (1, 2)
+    )
+    y = physics.operator(2 * real)
+    judge, scale = Energy(), torch.tensor(spread, dtype=torch.float64, requires_grad=True)
+    loss = AmbientGAN(judge)
+    optimiser = torch.optim.LBFGS(judge.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+
+    def verdict():
+        optimiser.zero_grad()
+        value = loss.discriminator_loss(x_hat=scale * fake, y=y, physics=physics).mean()
+        value.backward()
+        return value
+
+    optimiser.step(verdict)
+    guessing = float(verdict().detach()) / (2 * math.log(2))
+    loss(x_hat=scale * fake, y=y, physics=physics, model=None).mean().backward()
+    if spread == 2:
+        assert guessing == pytest.approx(1, abs=1e-3)
+        assert abs(scale.grad) < 0.02
+    else:
+        assert guessing < 0.97
+        assert scale.grad * (spread - 2) > 0.05
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(UnknownNameError, match="did you mean 'least squares'"):
+        AmbientGAN(Mean(), game="least square")
+    with pytest.raises(ArgumentError, match="consistency"):
+        UAIR(Mean(), consistency=-1)
