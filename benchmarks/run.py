@@ -10,13 +10,14 @@ import argparse
 import json
 import os
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.accuracy import relative_errors
 from benchmarks.report import Results, direction_entry, merged, read_json, table, with_errors, with_table, write_whole
 from benchmarks.sides import IMPORT, Ours, Peer
-from benchmarks.workloads import WORKLOADS, reason_to_skip
+from benchmarks.workloads import LONG, WORKLOADS, reason_to_skip
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results.json"
@@ -62,6 +63,8 @@ def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
         print(f"{name}: skipped, {reason}", flush=True)
         return {"date": today, "rounds": 0, "directions": {}, "skipped": reason}
     our_rounds, peer_rounds = [], []
+    if name in LONG:
+        ours, rounds = replace(ours, repeat=1), 1
     for _ in range(rounds):
         our_rounds.append(ours.seconds(name))
         peer_rounds.append(peer.seconds(name) if peer else {})

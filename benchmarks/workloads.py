@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from wellposed.data import birdcage_maps, espirit_maps, shepp_logan, uniform_angles
-from wellposed.models import DRUNet
-from wellposed.models.ram import RAM
+from wellposed.models import RAM, DRUNet, Tiled
 from wellposed.noise import Gaussian
 from wellposed.operators import (
     NUFFT,
@@ -27,9 +26,10 @@ from wellposed.operators import (
     NonCartesianMRI,
     ParallelBeam2D,
 )
+from wellposed.optim import DualDescent, TotalVariation
 from wellposed.physics import Physics
 
-__all__ = ["WORKLOADS", "reason_to_skip"]
+__all__ = ["LONG", "WORKLOADS", "reason_to_skip"]
 
 Calls = dict[str, Callable[[], object]]
 """What is to be timed, by direction: {"forward": ..., "adjoint": ...}."""
@@ -120,6 +120,14 @@ def _ram(operator: LinearOperator) -> Calls:
     return {"forward": lambda: model(y, physics)}
 
 
+def _ram_in_tiles() -> Calls:
+    shape = (3, 2048, 2048)
+    model, mask = Tiled(RAM("small").eval()), torch.rand(1, 1, 2048, 2048) > 0.5
+    physics = Physics(Mask(mask, shape), Gaussian(0.05))
+    y = physics(torch.rand(1, *shape))
+    return {"forward": lambda: model(y, physics)}
+
+
 def _in_half_precision(calls: Calls) -> Calls:
     """Return the calls under autocast to bfloat16."""
 
@@ -131,6 +139,12 @@ def _in_half_precision(calls: Calls) -> Calls:
         return cast
 
     return {direction: under_autocast(call) for direction, call in calls.items()}
+
+
+def _tv_prox() -> Calls:
+    prior = TotalVariation(_COLOUR, descent=DualDescent(tolerance=None, max_steps=100))
+    x = torch.rand(1, *_COLOUR)
+    return {"prox": lambda: prior.prox(x, 0.1)}
 
 
 _COLOUR = (3, 256, 256)
@@ -156,8 +170,13 @@ WORKLOADS: dict[str, Callable[[], Calls]] = {
     "ram_denoise_256": lambda: _ram(Identity(_COLOUR)),
     "ram_denoise_256_bfloat16": lambda: _in_half_precision(_ram(Identity(_COLOUR))),
     "ram_inpaint_256": lambda: _ram(Mask(torch.rand(1, 1, 256, 256) > 0.5, _COLOUR)),
+    "ram_small_inpaint_2048_tiled": _ram_in_tiles,
     "ram_sr4_256": lambda: _ram(Downsample(4, _COLOUR)),
+    "tv_prox_256_100it": _tv_prox,
 }
+
+LONG = frozenset({"ram_small_inpaint_2048_tiled"})
+"""Workloads of minutes: one round of one call, after a warm-up."""
 
 
 def reason_to_skip(name: str, processor_flags: Collection[str]) -> str | None:

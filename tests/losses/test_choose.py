@@ -29,6 +29,9 @@ def chosen(operator, family=None, y=Y, **options):
     return choose_loss(y, wp.Physics(operator, family), **options)
 
 
+HALF = Mask((random_tensor(1, 1, 12, 12, seed=3) > 0).double())
+
+
 @pytest.mark.parametrize(
     ("family", "noise", "loss"),
     [
@@ -37,8 +40,8 @@ def chosen(operator, family=None, y=Y, **options):
         (Poisson(0.1), "known", SURE()),
         (PoissonGaussian(0.1, 0.1), "known", SURE()),
         (Gamma(5.0), "known", R2R()),
-        (Laplace(0.1), "known", Splitting(compare="kept back")),
-        (Gaussian(0.1), "unknown", Splitting(compare="kept back")),
+        (Laplace(0.1), "known", Neighbor2Neighbor()),
+        (Gaussian(0.1), "unknown", Neighbor2Neighbor()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -62,9 +65,14 @@ def test_an_unsaid_level_starts_at_that_of_the_finest_details():
     assert chosen(Identity(), y=noisy, noise="unknown level").loss.start == pytest.approx(0.04, rel=0.1)
 
 
-def test_a_denoiser_is_not_shown_masks():
-    choice = chosen(Identity(), Gaussian(0.1), noise="unknown", denoiser=True)
-    assert choice.loss == Neighbor2Neighbor()
+def test_incomplete_measurements_of_unknown_noise_are_split_unless_the_network_only_denoises():
+    choice = chosen(HALF, Gaussian(0.1), noise="unknown")
+    assert choice.loss.losses[0] == Splitting(compare="kept back")
+    assert chosen(HALF, Gaussian(0.1), noise="unknown", denoiser=True).loss.losses[0] == Neighbor2Neighbor()
+    volume = wp.Physics(Identity((1, 3, 12, 12)), Gaussian(0.1))
+    assert choose_loss(Y[:, :, None].expand(2, 1, 3, 12, 12), volume, noise="unknown").loss == Splitting(
+        compare="kept back"
+    )
 
 
 def null_part(choice):
@@ -73,7 +81,6 @@ def null_part(choice):
     return choice.loss.losses[1].loss
 
 
-HALF = Mask((random_tensor(1, 1, 12, 12, seed=3) > 0).double())
 LINES = (torch.arange(12) % 3 == 0).double().expand(1, 1, 12, 12)
 
 

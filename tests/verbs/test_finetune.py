@@ -12,9 +12,19 @@ import wellposed as wp
 from tests.support.tensors import seeded
 from tests.support.training import Corrector, Toy, corrector
 from wellposed.core.errors import ArgumentError, TrainingError, UnsupportedError
-from wellposed.losses import L2, R2R, SURE, MeasurementConsistency, MultiOperatorImaging, Splitting
+from wellposed.losses import (
+    L2,
+    R2R,
+    SURE,
+    EquivariantImaging,
+    MeasurementConsistency,
+    MultiOperatorImaging,
+    Splitting,
+)
 from wellposed.metrics import psnr
 from wellposed.models import DenoiserTiny, save_model
+from wellposed.training import lesson
+from wellposed.transforms import Shift
 from wellposed.verbs.finetune import default_steps, finetune
 
 DENOISING = wp.Physics(wp.operators.Identity(), wp.noise.Gaussian(0.2))
@@ -86,6 +96,19 @@ def test_the_score_is_that_of_the_model_on_what_was_kept_back():
     assert (course[-1].best_step, course[-1].best_score) == (record.best_step, record.after)
     assert math.isnan(course[0].loss)
     assert course[-1].loss > 0
+
+
+def test_what_no_measurement_sees_is_scored_by_the_part_of_the_loss_that_speaks_of_it():
+    y, physics, _ = Toy().batch(1, generator=seeded())
+    imaging = EquivariantImaging(Shift())
+    model = corrector().eval()
+    for weight in (0.1, 2.0):
+        record = tuned(model, y, physics, steps=1, seed=3, loss=MeasurementConsistency() + weight * imaging)
+        held_out = lesson(y, physics, seed=3).held_out
+        with torch.no_grad():
+            x_hat = model(held_out.y, held_out.physics)
+            virtual = imaging(x_hat=x_hat, y=held_out.y, physics=held_out.physics, model=model, generator=seeded(3))
+        assert record.before == pytest.approx(float(held_out.score(x_hat).mean() + virtual.mean()), rel=1e-5)
 
 
 SHOWN = []

@@ -7,7 +7,7 @@ import wellposed as wp
 from wellposed.core.errors import ArgumentError, ShapeError, UnknownNameError
 from wellposed.data import demo_photograph, get_task
 
-SPARSE = {"denoise-medium": 2.0, "motion-medium": 1.5, "inpaint-50": 5.0, "sr4-clean": 0.5}
+SPARSE = {"denoise-medium": 2.0, "motion-medium": 1.5, "inpaint-50": 5.0, "sr4-clean": 0.1}
 GAINS = {"denoise-medium": 2.0, "motion-medium": 2.0, "gaussian-medium": 2.0, "inpaint-50": 5.0, "sr4": 0.5}
 
 

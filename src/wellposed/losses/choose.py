@@ -79,7 +79,7 @@ def choose_loss(
     known: Gaussian, Poisson, Poisson-Gaussian   `SURE`
     known: Gamma                                 `R2R`
     unknown level                                `UNSURE`
-    unknown, or of another family of mean zero   `Splitting`; `Neighbor2Neighbor` for a denoiser
+    unknown, or of another family of mean zero   `Splitting`; for denoising `Neighbor2Neighbor`
     ============================================ =====================================================
 
     :math:`\ell_{NULL}` is added if the operator sees less than 99 % of the energy of a random image at a tenth of its
@@ -159,7 +159,7 @@ def _for_the_noise(y: Tree, physics: Physics, known: Knowledge, denoiser: bool) 
         )
     reason = "as nothing is known about the noise" if known == "unknown" else f"as the noise is {name}"
     reason += " but that it is independent from number to number" if known == "unknown" else ", of mean zero"
-    if denoiser:
+    if denoiser or (isinstance(physics.operator, Identity) and isinstance(y, Tensor) and y.ndim == 4):
         return _Part(Neighbor2Neighbor(), f"Neighbor2Neighbor, {reason}")
     return _Part(Splitting(compare="kept back"), f"Splitting, {reason}")
 

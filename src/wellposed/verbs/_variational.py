@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.errors import SolverError
-from wellposed.core.tree import Tree, norm
+from wellposed.core.tree import Tree, norm, tree_leaves
 from wellposed.noise import Gaussian
 from wellposed.optim import (
     Functional,
@@ -33,38 +33,34 @@ logger = logging.getLogger("wellposed")
 _METHOD, _METHOD_OF_WAVELETS = PrimalDual(max_steps=300), PrimalDual(max_steps=150)
 _LEAST = 1e-4
 _LEAST_WHERE_LOST = 3e-3
-_FACTOR_OF_WAVELETS = 1.5
+_FACTOR_OF_WAVELETS, _LEAST_FACTOR = 1.5, 0.1
 
 
 def total_variation(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | None) -> Tensor:
     """Minimise 1/2 ||A x - y||^2 + weight TV(x), with the weight that the noise calls for."""
-    return _minimised(y, physics, TotalVariation, 1.0, _METHOD, callback)
+    return _minimised(y, physics, TotalVariation, _weight, _METHOD, callback)
 
 
 def wavelets(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | None) -> Tensor:
-    """Minimise 1/2 ||A x - y||^2 + weight g(x) with the wavelet prior g over all shifts, whose edges channels share.
-
-    The factor to the weight of total variation was chosen on training photographs.
-    """
+    """Minimise 1/2 ||A x - y||^2 + weight g(x) with the wavelet prior g over all shifts, whose edges channels share."""
 
     def prior(image_shape: tuple[int, ...]) -> Functional:
-        return wavelet_prior(image_shape, "db2", levels=4, translation_invariant=True, joint_channels=True)
+        return wavelet_prior(image_shape, "db4", levels=4, translation_invariant=True, joint_channels=True)
 
-    return _minimised(y, physics, prior, _FACTOR_OF_WAVELETS, _METHOD_OF_WAVELETS, callback)
+    return _minimised(y, physics, prior, _weight_of_wavelets, _METHOD_OF_WAVELETS, callback)
 
 
 def _minimised(
     y: Tree,
     physics: Physics,
     prior: Callable[[tuple[int, ...]], Functional],
-    factor: float,
+    weight: Callable[[LeastSquares, Physics], Tensor],
     method: PrimalDual,
     callback: Callable[[int, int], Any] | None,
 ) -> Tensor:
     data = LeastSquares(physics.linear_operator, y)
     start = smooth_start(data)
-    weight = factor * _weight(data, physics)
-    problem = RegularisedProblem(data, Term(prior(tuple(start.shape[1:])), weight))
+    problem = RegularisedProblem(data, Term(prior(tuple(start.shape[1:])), weight(data, physics)))
     solution = run(
         method,
         problem,
@@ -95,6 +91,22 @@ def _weight(data: LeastSquares, physics: Physics) -> Tensor:
     spread, relative = level / _or_one(image), 10 * level / _or_one(signal)
     least = (_LEAST + _LEAST_WHERE_LOST * _lost_share(data)) * signal
     return torch.maximum(image * spread.pow(0.3) * relative.pow(0.25), least)
+
+
+def _weight_of_wavelets(data: LeastSquares, physics: Physics) -> Tensor:
+    r"""Return the weight of wavelets for each image, a multiple of that of total variation, by training photographs.
+
+    .. math:: 1.5\, \lambda_{TV}\, \max\big(\min(1, 10\, s / b)^{2 \mu^2},\ \tfrac1{15}\big)
+
+    with s the noise of the measurements, b their root mean square, and mu the share by which they are fewer than the
+    pixels. Where they are few and clean the weight chooses among the images that explain them, and wavelets prefer
+    those that are blurred.
+    """
+    count = sum(leaf[0].numel() for leaf in tree_leaves(data.y))
+    fewer = max(0.0, 1 - count / data.backprojection[0].numel())
+    relative = 10 * noise_levels(data.y, physics).measurements / _or_one(norm(data.y) / count**0.5)
+    factor = _FACTOR_OF_WAVELETS * relative.clamp(max=1).pow(2 * fewer**2)
+    return factor.clamp_min(_LEAST_FACTOR) * _weight(data, physics)
 
 
 def _lost_share(data: LeastSquares) -> Tensor:

@@ -54,8 +54,9 @@ def finetune(
 
     The loss is chosen from what is known about noise and operator, as `choose_loss` says; the logger "wellposed" tells
     which and why at level INFO, and `report` is told too. Some of the measurements are kept back, as `hold_out` does,
-    and score the moving average of the weights as it goes: the best step is kept, the given model among them, and
-    without progress it stops early. The same seed gives the same weights. Ctrl-C ends it with the best step so far.
+    and score the moving average of the weights as it goes, as `wellposed.training.fine_tune` says: the best step is
+    kept, the given model among them, and without progress it stops early. The same seed gives the same weights. Ctrl-C
+    ends it with the best step so far.
 
     A network that learnt by a loss which draws its input at test too, such as `R2R`, is used as
     `wellposed.losses.adapted_for_test(loss, network)`; those that are chosen here serve as they are, but for `R2R`.
