@@ -54,6 +54,7 @@ def test_every_file_is_whole_or_the_one_before(write, disk, tmp_path):
     disk(300)
     with pytest.raises(TrainingError, match="could not be written"):
         actions[write]()
+    disk(sys.maxsize)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -74,6 +74,22 @@ def test_without_weights_total_variation_is_chosen(nothing_bundled):
     assert torch.equal(wp.reconstruct(y, physics), wp.reconstruct(y, physics, "tv"))
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected"),
+    [
+        ((1, 3, 8, 8), torch.float32, "dpir"),
+        ((1, 1, 8, 8), torch.float32, "tv"),
+        ((1, 3, 8, 8), torch.complex64, "tv"),
+        ((1, 3, 4, 8, 8), torch.float32, "tv"),
+    ],
+)
+def test_without_the_network_the_denoiser_takes_colour_images(nothing_bundled, shape, dtype, expected):
+    for channels, name in ((3, "rgb"), (1, "grey")):
+        save_model(nothing_bundled / f"denoiser-tiny-{name}.safetensors", tiny(channels))
+    physics = wp.Physics(wp.operators.Identity(shape[1:]), wp.noise.Gaussian(0.1))
+    assert choose_method(torch.ones(shape, dtype=dtype), physics) == expected
+
+
 def test_the_choice_follows_the_weights_and_is_logged(nothing_bundled, caplog):
     y, physics = blurred()
     with caplog.at_level(logging.INFO, logger="wellposed"):

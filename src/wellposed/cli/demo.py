@@ -36,7 +36,7 @@ def demo(
     """Degrade a photograph in five ways, recover it from each, and draw what came out.
 
     The naive reconstruction is the adjoint or the pseudo-inverse, whichever has the higher PSNR; beside it stand total
-    variation and, where its weights are installed, the network.
+    variation and the methods whose weights are installed: plug-and-play with the bundled denoiser, and the network.
     """
     from wellposed.cli._panel import SUFFIXES, write_panel
     from wellposed.core.files import atomic_path
@@ -76,10 +76,11 @@ def _row(task: str, x: Tensor) -> _Row:
 
 
 def _methods() -> dict[str, str]:
-    """Return what is shown, by title: total variation, and the network where there are weights."""
+    """Return what is shown, by title: total variation, and what has learnt, where there are weights."""
     from wellposed.verbs.reconstruct import installed
 
-    return {"TV": "tv"} | ({"RAM": "ram"} if installed("ram") else {})
+    learnt = {"DPIR": "dpir", "RAM": "ram"}
+    return {"TV": "tv"} | {title: name for title, name in learnt.items() if installed(name)}
 
 
 def _pictures(row: _Row) -> list[Picture]:

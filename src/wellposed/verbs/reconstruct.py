@@ -90,7 +90,7 @@ def _dpir(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
 def _bundled_denoiser(x: Tensor, sigma: Tensor) -> Tensor:
     """Denoise colour images as such, and all others part by part."""
     colour, grey = _DENOISERS
-    if x.ndim == 4 and x.shape[1] == 3 and not x.is_complex():
+    if _is_colour(x):
         return network(colour, x)(x, sigma)
     return denoise_parts(network(grey, x), x, sigma)
 
@@ -99,6 +99,10 @@ def _dip(y: Tree, physics: Physics, callback: Progress | None) -> Tensor:
     from wellposed.models import DeepImagePrior
 
     return DeepImagePrior()(y, physics, callback)
+
+
+def _is_colour(image: Tensor) -> bool:
+    return image.ndim == 4 and image.shape[1] == 3 and not image.is_complex()
 
 
 def _ram(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
@@ -195,7 +199,8 @@ def choose_method(y: Tree, physics: Physics) -> str:
     """Return the name of the method that `reconstruct` takes by default.
 
     It is "ram" where the weights of that network are part of the installation, the operator is linear, and images have
-    one, two or three channels or are complex with one; else "tv".
+    one, two or three channels or are complex with one; else "dpir" for colour images, which its denoiser has learnt
+    from photographs; else "tv".
 
     Parameters
     ----------
@@ -211,12 +216,12 @@ def choose_method(y: Tree, physics: Physics) -> str:
     """
     physics = as_physics(physics, y)
     operator = physics.operator
-    if not (isinstance(operator, LinearOperator) and installed("ram")):
-        return "tv"
-    image = operator.adjoint(y)
+    image = operator.adjoint(y) if isinstance(operator, LinearOperator) else None
     if not isinstance(image, Tensor) or image.ndim != 4:
         return "tv"
-    return "ram" if image.shape[1] * (2 if image.is_complex() else 1) in _RAM_CHANNELS else "tv"
+    if image.shape[1] * (2 if image.is_complex() else 1) in _RAM_CHANNELS and installed("ram"):
+        return "ram"
+    return "dpir" if _is_colour(image) and installed("dpir") else "tv"
 
 
 def installed(method: str) -> bool:
