@@ -61,10 +61,11 @@ def table(results: Results) -> str:
 
 
 def with_errors(direction: str, entry: Results) -> str:
-    """Return a direction with the relative error of its result, and that of the peer's, where they are known."""
+    """Return a direction with the errors of its result and of the peer's, and a third side, where they are known."""
     ours = f", error {entry['error']:.1e}" if "error" in entry else ""
     peers = f", the peer's {entry['peer_error']:.1e}" if "peer_error" in entry else ""
-    return direction + ours + peers
+    astra = f", {entry['astra_ratio']:.2f} times faster than ASTRA" if "astra_ratio" in entry else ""
+    return direction + ours + peers + astra
 
 
 def _milliseconds(seconds: float | None, spread: list[float] | None) -> str:

@@ -68,6 +68,7 @@ def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
     for _ in range(rounds):
         our_rounds.append(ours.seconds(name))
         peer_rounds.append(peer.seconds(name) if peer else {})
+    astra = peer.astra.seconds(name) if peer else {}
     peaks = ours.peak_mib(name)
     directions = {
         direction: direction_entry(
@@ -79,6 +80,9 @@ def _compare(name: str, ours: Ours, peer: Peer | None, rounds: int) -> Results:
     }
     for direction, errors in relative_errors(name, peer.python if peer else None).items():
         directions[direction] |= errors
+    for direction, seconds in astra.items():
+        ratio = seconds / directions[direction]["seconds"]
+        directions[direction] |= {"astra_seconds": seconds, "astra_ratio": ratio}
     for direction, entry in directions.items():
         ratio = f", {entry['ratio']:.2f} times faster than the peer" if "ratio" in entry else ""
         print(f"{name} {with_errors(direction, entry)}: {1e3 * entry['seconds']:.2f} ms{ratio}", flush=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["IMPORT", "Ours", "Peer"]
+__all__ = ["IMPORT", "Astra", "Ours", "Peer"]
 
 IMPORT = "import"
 """The workload that is no call: what importing the package adds to importing torch, in a fresh process.
@@ -65,6 +65,26 @@ class Ours:
 
 
 @dataclass(frozen=True)
+class Astra:
+    """ASTRA's projector with linear interpolation, on the CPU, where the peer's environment has it."""
+
+    python: str
+    script: Path
+    threads: int
+
+    def seconds(self, workload: str) -> dict[str, float]:
+        """Return the median seconds of each direction; empty for all but the workload that its script measures."""
+        if workload != "ct_parallel_256_180_b1" or not self._is_installed():
+            return {}
+        measured = json.loads(_output([self.python, str(self.script)], self.threads))
+        return {direction: measured[f"linear.{direction}"] for direction in ("forward", "adjoint")}
+
+    def _is_installed(self) -> bool:
+        probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('astra') is None)"
+        return subprocess.run([self.python, "-c", probe], check=False).returncode == 0
+
+
+@dataclass(frozen=True)
 class Peer:
     """DeepInverse in an environment of its own, measured by the peer's script."""
 
@@ -85,6 +105,11 @@ class Peer:
     def versions(self) -> dict[str, str]:
         """Return the versions of Python, torch and DeepInverse."""
         return json.loads(_output([self.python, "-c", _VERSIONS_PROBE.format(package="deepinv")], self.threads))
+
+    @property
+    def astra(self) -> Astra:
+        """The third side, in the same environment."""
+        return Astra(self.python, self.script.with_name("bench_astra.py"), self.threads)
 
     @property
     def python(self) -> str:

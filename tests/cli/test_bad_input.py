@@ -268,7 +268,7 @@ def test_readers_of_formats_log_nothing_on_the_screen(files):
 
 
 def test_ctrl_c_in_the_middle_of_an_evaluation(files):
-    """The first picture interrupts: exit code 130, no traceback, and no scores half written."""
+    """The first picture interrupts: exit code 130, no traceback, no scores half written. Jobs in the background ignore it."""
     code = """
 import signal
 import wellposed.verbs.measured as verb
@@ -277,6 +277,7 @@ from wellposed.cli.main import main
 def interrupted(*_, **__):
     signal.raise_signal(signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 verb.reconstruct = interrupted
 main()
 """

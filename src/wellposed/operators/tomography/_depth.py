@@ -11,7 +11,7 @@ from torch import Tensor
 from wellposed.core.arguments import check_whole
 from wellposed.operators.tomography._checks import check_positive
 
-__all__ = ["checked_rows", "heights", "interpolate", "spread"]
+__all__ = ["along_depth", "checked_rows", "heights", "resampling"]
 
 
 def checked_rows(
@@ -46,25 +46,12 @@ def heights(count: int, spacing: float, offset: float, like: Tensor) -> Tensor:
     return offset + spacing * (torch.arange(count, dtype=like.dtype, device=like.device) - (count - 1) / 2)
 
 
-def interpolate(values: Tensor, positions: Tensor) -> Tensor:
-    """Return values (N, D, ...) at fractional indices (R,), zero beyond them: shape (N, R, ...)."""
-    lower, right = _neighbours(values.shape[1], positions)
-    padded = torch.nn.functional.pad(values, (0, 0) * (values.ndim - 2) + (1, 2))
-    right = right.reshape(-1, *[1] * (values.ndim - 2))
-    return padded.index_select(1, lower) * (1 - right) + padded.index_select(1, lower + 1) * right
+def resampling(depth: int, positions: Tensor) -> Tensor:
+    """Return the matrix (R, depth) that takes values at whole indices to fractional ones, linearly; zero beyond."""
+    indices = torch.arange(depth, dtype=positions.dtype, device=positions.device)
+    return (1 - (positions[:, None] - indices).abs()).clamp_min(0)
 
 
-def spread(values: Tensor, positions: Tensor, depth: int) -> Tensor:
-    """Return the exact transpose of `interpolate`: shape (N, depth, ...)."""
-    lower, right = _neighbours(depth, positions)
-    right = right.reshape(-1, *[1] * (values.ndim - 2))
-    padded = values.new_zeros(values.shape[0], depth + 3, *values.shape[2:])
-    padded = padded.index_add(1, lower, values * (1 - right)).index_add(1, lower + 1, values * right)
-    return padded[:, 1:-2]
-
-
-def _neighbours(depth: int, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the index below each position, counted from a margin of one before, and the share of the next one."""
-    inside = positions.clamp(-1, depth) + 1
-    lower = inside.floor()
-    return lower.long(), inside - lower
+def along_depth(matrix: Tensor, values: Tensor) -> Tensor:
+    """Apply a matrix (R, D) to the second axis of values (N, D, A, n): shape (N, R, A, n)."""
+    return (matrix @ values.flatten(2)).unflatten(2, values.shape[2:])

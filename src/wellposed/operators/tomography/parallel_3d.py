@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wellposed.operators.tomography._checks import check_positive, checked_image_shape
-from wellposed.operators.tomography._depth import checked_rows, heights, interpolate, spread
+from wellposed.operators.tomography._depth import along_depth, checked_rows, heights, resampling
 from wellposed.operators.tomography.beam import Beam
 
 __all__ = ["ParallelBeam3D"]
@@ -88,20 +88,21 @@ class ParallelBeam3D(Beam):
         y = self._project(x.flatten(1, 2)).unflatten(1, x.shape[1:3])
         if self._rows_are_slices:
             return y.transpose(2, 3)
-        return interpolate(y.flatten(0, 1), self._slice_of_row(x)).unflatten(0, x.shape[:2]).transpose(2, 3)
+        return along_depth(self._rows_of_slices(x), y.flatten(0, 1)).unflatten(0, x.shape[:2]).transpose(2, 3)
 
     def _adjoint(self, y: Tensor) -> Tensor:
         depth = cast("int", self.image_shape[1])
         slices = y.transpose(2, 3)
         if not self._rows_are_slices:
-            slices = spread(slices.flatten(0, 1), self._slice_of_row(y), depth).unflatten(0, y.shape[:2])
+            slices = along_depth(self._rows_of_slices(y).mT, slices.flatten(0, 1)).unflatten(0, y.shape[:2])
         return self._backproject(slices.flatten(1, 2)).unflatten(1, (-1, depth))
 
     def _fbp(self, y: Tensor, window: str) -> Tensor:
         depth = cast("int", self.image_shape[1])
         z = heights(depth, self.slice_spacing, 0.0, y)
         row_of_slice = (z - self.row_offset) / self.row_pitch + (self.n_rows - 1) / 2
-        slices = interpolate(y.transpose(2, 3).flatten(0, 1), row_of_slice).unflatten(0, y.shape[:2])
+        slices_of_rows = resampling(self.n_rows, row_of_slice)
+        slices = along_depth(slices_of_rows, y.transpose(2, 3).flatten(0, 1)).unflatten(0, y.shape[:2])
         return super()._fbp(slices.flatten(1, 2), window).unflatten(1, (-1, depth))
 
     @property
@@ -109,9 +110,11 @@ class ParallelBeam3D(Beam):
         """Tell whether every row of the detector is as high as a slice, and nothing is to be interpolated."""
         return (self.n_rows, self.row_pitch, self.row_offset) == (self.image_shape[1], self.slice_spacing, 0.0)
 
-    def _slice_of_row(self, like: Tensor) -> Tensor:
+    def _rows_of_slices(self, like: Tensor) -> Tensor:
+        """Return the matrix that interpolates the rows of the detector between the slices."""
+        depth = cast("int", self.image_shape[1])
         z = heights(self.n_rows, self.row_pitch, self.row_offset, like)
-        return z / self.slice_spacing + (cast("int", self.image_shape[1]) - 1) / 2
+        return resampling(depth, z / self.slice_spacing + (depth - 1) / 2)
 
     def _shadow_of_disk(self, radius: float) -> float:
         return 2 * radius
