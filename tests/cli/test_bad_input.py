@@ -268,7 +268,7 @@ def test_readers_of_formats_log_nothing_on_the_screen(files):
 
 
 def test_ctrl_c_in_the_middle_of_an_evaluation(files):
-    """The first picture interrupts: exit code 130, no traceback, no scores half written. Jobs in the background ignore it."""
+    """The first picture interrupts: exit code 130, no traceback, no scores half written; background jobs ignore it."""
     code = """
 import signal
 import wellposed.verbs.measured as verb

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -18,12 +19,15 @@ from wellposed.operators.tomography._angles import has_values
 
 __all__ = ["FourierSampling"]
 
+_NUMBERS_IN_CACHE = 2**18
+
 
 class FourierSampling(LinearOperator):
     """Weigh the centred Fourier transform of what each coil sees.
 
     Subclasses say what becomes of k-space: `_sample` it, `_collect` its samples (the transpose), what both do together
-    (`_energy`, a diagonal), and `_undo` the sampling.
+    (`_energy`, a diagonal), and `_undo` the sampling. On a processor a few coils go through at a time, what stays in
+    its cache: fresh memory for the images of all would cost more than the transforms.
 
     Parameters
     ----------
@@ -82,10 +86,18 @@ class FourierSampling(LinearOperator):
         return super().has_closed_form(name) and (name == "gram" or self.coil_maps is None)
 
     def _forward(self, x: Tensor) -> Tensor:
-        return self._sample(self._transform(self._seen(x)))
+        if self.coil_maps is None:
+            return self._sample(self._transform(self._seen(x)))
+        parts = [self._sample(self._transform(spread(x, maps))) for maps in self._maps_in_parts()]
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        return self._combined(self._transform_back(self._collect(y)))
+        if self.coil_maps is None:
+            return self._combined(self._transform_back(self._collect(y)))
+        parts = self._maps_in_parts()
+        coils = [maps.shape[2] for maps in parts]
+        images = (self._transform_back(self._collect(part)) for part in y.split(coils, dim=1))
+        return _sum(combine(*pair) for pair in zip(images, parts, strict=True))
 
     def _gram(self, x: Tensor) -> Tensor:
         """Transform along those axes only along which the mask varies: along the others it commutes with F."""
@@ -93,8 +105,12 @@ class FourierSampling(LinearOperator):
         acting = self._acting_axes()
         for axis in axes:
             energy = energy if axis in acting else energy.narrow(axis, 0, 1)
-        filtered = energy * self._transform(self._seen(x), acting)
-        return self._combined(self._transform_back(filtered, acting))
+        if self.coil_maps is None:
+            return self._combined(self._transform_back(energy * self._transform(self._seen(x), acting), acting))
+        return _sum(
+            combine(self._transform_back(energy * self._transform(spread(x, maps), acting), acting), maps)
+            for maps in self._maps_in_parts()
+        )
 
     def _norm(self) -> Tensor:
         if self.coil_maps is None:
@@ -139,14 +155,12 @@ class FourierSampling(LinearOperator):
         return torch.fft.ifftn(k_space, dim=axes, norm="ortho") if axes else k_space
 
     def _seen(self, x: Tensor) -> Tensor:
-        """Return what the coils see, times the factor that centres the transform."""
-        return self._image_phase() * x if self.coil_maps is None else spread(x, self._centred_maps())
+        """Return images as the one coil sees them, times the factor that centres the transform."""
+        return self._image_phase() * x
 
     def _combined(self, images: Tensor) -> Tensor:
         """Return the transpose of `_seen`."""
-        if self.coil_maps is None:
-            return self._image_phase().conj() * images
-        return combine(images, self._centred_maps())
+        return self._image_phase().conj() * images
 
     def _image_phase(self) -> Tensor:
         sizes = self._sizes()
@@ -167,8 +181,23 @@ class FourierSampling(LinearOperator):
         """Return maps (B or 1, sets, coils, *space) with an axis of one for what comes before the space in an image."""
         return with_sets(maps, self._space).unflatten(2, (-1, *[1] * (len(self.image_shape) - 1 - self._space)))
 
+    def _maps_in_parts(self) -> tuple[Tensor, ...]:
+        """Return the centred maps, a few coils at a time; all at once where the mask differs from coil to coil."""
+        maps = self._centred_maps()
+        if maps.device.type != "cpu" or self.mask.shape[1] > 1:
+            return (maps,)
+        return maps.split(max(1, _NUMBERS_IN_CACHE // maps[0, :, 0].numel()), dim=2)
+
     def _sizes(self) -> tuple[int, ...]:
         return fixed_shape(type(self).__name__, self.image_shape)[-self._space :]
+
+
+def _sum(images: Iterator[Tensor]) -> Tensor:
+    """Add images as they come, so that few are there at a time."""
+    total = next(images)
+    for image in images:
+        total = total + image
+    return total
 
 
 def _varies(mask: Tensor, axes: tuple[int, ...]) -> Tensor:
