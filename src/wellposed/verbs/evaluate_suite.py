@@ -165,10 +165,10 @@ class _Job:
         return replace(known, rows=rows)
 
     def _measured(self, paths: list[Path]) -> Iterator[tuple[int, Measured]]:
-        task, scale = get_task(self.case.task), self.suite.dataset(self.case.data).scale
+        task, dataset = get_task(self.case.task), self.suite.dataset(self.case.data)
         for index, path in enumerate(paths):
             with named(path.name):
-                x = read_image(path).to(self.device) * scale
+                x = dataset.fitted(read_image(path)).to(self.device)
                 yield index, measure(task, x, name=path.name, seed=self.seed, margin=self.case.margin)
 
 

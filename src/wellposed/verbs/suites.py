@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wellposed.data import TASKS
+from torch import Tensor
+
+from wellposed.data import LUNG_WINDOW, TASKS
 from wellposed.verbs.reconstruct import METHODS, SLOW
 
 __all__ = ["DATASETS", "SUITES", "Case", "Dataset", "Published", "Suite", "suite_of_folder"]
@@ -22,14 +24,19 @@ class Dataset:
         For a reader of the report.
     folder : str
         Below the root of all data.
-    scale : float
-        What values are multiplied by, to bring them to [0, 1].
+    scale, offset : float
+        What values are multiplied by, and what is added then; the result is clipped to [0, 1].
     """
 
     name: str
     title: str
     folder: str
     scale: float = 1.0
+    offset: float = 0.0
+
+    def fitted(self, x: Tensor) -> Tensor:
+        """Return a picture of the folder as the image in [0, 1] that it stands for."""
+        return (x * self.scale + self.offset).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,21 @@ def suite_of_folder(task: str, folder: Path, *, margin: int = 0) -> Suite:
     return Suite(task, "", (Case(task, dataset.name, margin=margin),), methods, (dataset,))
 
 
+_LOWEST, _HIGHEST = LUNG_WINDOW
+_LEAST, _WHITE = -1024, 65535
+"""The Hounsfield units of value 0 in the files of slices, and their largest value."""
+
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
         Dataset("cbsd68", "CBSD68, 68 colour photographs", "test/cbsd68"),
         Dataset("set12", "Set12, 12 grey pictures", "test/set12_gray"),
         Dataset(
-            "ct", "17 CT slices of 9 patients (TCGA), HU -1024 to 3071", "medical/ct_tcga/test", scale=65535 / 4095
+            "ct",
+            "17 CT slices of 9 patients (TCGA), lung window",
+            "medical/ct_tcga/test",
+            scale=_WHITE / (_HIGHEST - _LOWEST),
+            offset=(_LEAST - _LOWEST) / (_HIGHEST - _LOWEST),
         ),
         Dataset("cardiac", "20 cardiac MRI slices", "medical/mri_cardiac/test"),
     )
