@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -88,8 +88,13 @@ class FourierSampling(LinearOperator):
     def _forward(self, x: Tensor) -> Tensor:
         if self.coil_maps is None:
             return self._sample(self._transform(self._seen(x)))
-        parts = [self._sample(self._transform(spread(x, maps))) for maps in self._maps_in_parts()]
-        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        maps = self._maps_in_parts()
+        samples = (self._sample(self._transform(spread(x, part))) for part in maps)
+        if len(maps) == 1:
+            return next(samples)
+        if any(is_recorded(value) for value in (x, maps[0], self.mask)):
+            return torch.cat(tuple(samples), dim=1)
+        return _laid_side_by_side(samples, [part.shape[2] for part in maps])
 
     def _adjoint(self, y: Tensor) -> Tensor:
         if self.coil_maps is None:
@@ -190,6 +195,17 @@ class FourierSampling(LinearOperator):
 
     def _sizes(self) -> tuple[int, ...]:
         return fixed_shape(type(self).__name__, self.image_shape)[-self._space :]
+
+
+def _laid_side_by_side(parts: Iterator[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Join tensors along the channels as they come, each of which has so many."""
+    first = next(parts)
+    whole = first.new_empty((len(first), sum(sizes), *first.shape[2:]))
+    rooms = whole.split(list(sizes), dim=1)
+    rooms[0].copy_(first)
+    for room, part in zip(rooms[1:], parts, strict=True):
+        room.copy_(part)
+    return whole
 
 
 def _sum(images: Iterator[Tensor]) -> Tensor:
