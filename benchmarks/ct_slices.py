@@ -13,9 +13,9 @@ import torch
 
 import wellposed as wp
 from benchmarks.report import with_table, write_whole
+from wellposed.verbs.suites import DATASETS
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "guide" / "tomography.md"
-_WHITE, _OFFSET = 65535, 1024
 _METHODS = {"fbp": '`"fbp"`, ramp', "tv": '`"tv"`'}
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _scores(path: Path) -> dict[str, tuple[float, float]]:
     """Return PSNR and SSIM of each method."""
-    x = wp.data.hounsfield_to_unit(wp.data.read_image(path) * _WHITE - _OFFSET)
+    x = DATASETS["ct"].fitted(wp.data.read_image(path))
     y, physics = wp.data.get_task("ct-51").sample(x, generator=torch.Generator().manual_seed(0))
     scores = {}
     for method in _METHODS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal, final
 
@@ -46,18 +45,6 @@ class AdversarialLoss(Loss):
 
     def __post_init__(self) -> None:
         check_name("game", self.game, ("cross entropy", "least squares"))
-
-    @abstractmethod
-    def __call__(
-        self,
-        *,
-        x_hat: Tensor,
-        y: Tree,
-        physics: Physics,
-        model: Reconstructor,
-        x: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor: ...
 
     def discriminator_loss(
         self, *, x_hat: Tensor, y: Tree, physics: Physics, generator: torch.Generator | None = None

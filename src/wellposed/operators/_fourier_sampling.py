@@ -11,11 +11,10 @@ from torch import Tensor
 from wellposed.core.autograd import is_recorded
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.shapes import Field, check_tensor, fixed_shape
-from wellposed.core.values import values_hold
+from wellposed.core.values import has_values, values_hold
 from wellposed.operators._coils import checked_maps, combine, spread, with_sets
 from wellposed.operators._fourier import frequency_phase, image_phase
 from wellposed.operators.base import LinearOperator
-from wellposed.operators.tomography._angles import has_values
 
 __all__ = ["FourierSampling"]
 

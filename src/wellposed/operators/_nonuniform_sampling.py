@@ -11,11 +11,11 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.core.shapes import Field, check_tensor
+from wellposed.core.values import has_values
 from wellposed.operators._nufft import Grid, to_image, to_samples
 from wellposed.operators._nufft_plans import Plans, default_tolerance
 from wellposed.operators._toeplitz import convolve, toeplitz_spectrum
 from wellposed.operators.base import LinearOperator
-from wellposed.operators.tomography._angles import has_values
 
 __all__ = ["NonuniformSampling", "checked_trajectory"]
 

@@ -6,16 +6,15 @@ import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_counts
-from wellposed.core.errors import ArgumentError
 from wellposed.core.names import check_name
 from wellposed.core.shapes import fixed_shape
-from wellposed.operators.base import LinearOperator
+from wellposed.operators._parseval import ParsevalFrame, check_has_space
 from wellposed.operators.wavelets import WAVELETS, daubechies
 
 __all__ = ["UndecimatedWavelets"]
 
 
-class UndecimatedWavelets(LinearOperator):
+class UndecimatedWavelets(ParsevalFrame):
     r"""The translation-invariant wavelet transform of images or volumes of any size, periodic: a Parseval frame.
 
     .. math:: y = W x, \qquad W^T W = I
@@ -56,10 +55,7 @@ class UndecimatedWavelets(LinearOperator):
         image_shape = fixed_shape("UndecimatedWavelets", image_shape)
         check_name("wavelet", wavelet, WAVELETS)
         check_counts("UndecimatedWavelets", levels=levels)
-        if len(image_shape) < 2:
-            raise ArgumentError(
-                f"UndecimatedWavelets expects an image shape with channels and space, got {image_shape}."
-            )
+        check_has_space("UndecimatedWavelets", image_shape)
         bands = 1 + levels * (2 ** (len(image_shape) - 1) - 1)
         super().__init__(image_shape, (bands, *image_shape))
         self.wavelet, self.levels = wavelet, levels
@@ -93,21 +89,6 @@ class UndecimatedWavelets(LinearOperator):
                 low, high = averages.chunk(2, dim=1)
                 averages = self._merge(low, high, axis, 2**level)
         return averages[:, 0]
-
-    def _gram(self, x: Tensor) -> Tensor:
-        return x
-
-    def _norm(self) -> Tensor:
-        return self._marker.new_ones(1)
-
-    def _pinv(self, y: Tensor) -> Tensor:
-        return self._adjoint(y)
-
-    def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
-        return (z + gamma * self._adjoint(y)) / (1 + gamma)
-
-    def _axes(self) -> range:
-        return range(1 - len(self.image_shape), 0)
 
     def _split(self, x: Tensor, axis: int, stretch: int) -> tuple[Tensor, Tensor]:
         """Return averages and differences along one axis, by periodic filters with gaps."""

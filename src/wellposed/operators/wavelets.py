@@ -11,17 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from wellposed.core.arguments import check_counts
-from wellposed.core.errors import ArgumentError
 from wellposed.core.names import check_name
 from wellposed.core.shapes import fixed_shape
-from wellposed.operators.base import LinearOperator
+from wellposed.operators._parseval import ParsevalFrame, check_has_space
 
 __all__ = ["Wavelets"]
 
 WAVELETS = tuple(f"db{moments}" for moments in range(1, 9))
 
 
-class Wavelets(LinearOperator):
+class Wavelets(ParsevalFrame):
     r"""The orthonormal wavelet transform of images or volumes of any size, periodic.
 
     .. math:: y = W x, \qquad W^T W = W W^T = I
@@ -63,8 +62,7 @@ class Wavelets(LinearOperator):
         image_shape = fixed_shape("Wavelets", image_shape)
         check_name("wavelet", wavelet, WAVELETS)
         check_counts("Wavelets", levels=levels)
-        if len(image_shape) < 2:
-            raise ArgumentError(f"Wavelets expects an image shape with channels and space, got {image_shape}.")
+        check_has_space("Wavelets", image_shape)
         super().__init__(image_shape, image_shape)
         self.wavelet, self.levels = wavelet, levels
 
@@ -96,21 +94,6 @@ class Wavelets(LinearOperator):
                 part = _merge(part, axis, self._filters(y))
             x = _with_corner(x, part, box)
         return x
-
-    def _gram(self, x: Tensor) -> Tensor:
-        return x
-
-    def _norm(self) -> Tensor:
-        return self._marker.new_ones(1)
-
-    def _pinv(self, y: Tensor) -> Tensor:
-        return self._adjoint(y)
-
-    def _prox(self, z: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
-        return (z + gamma * self._adjoint(y)) / (1 + gamma)
-
-    def _axes(self) -> range:
-        return range(1 - len(self.image_shape), 0)
 
     def _boxes(self) -> list[tuple[int, ...]]:
         """Return the sizes of the averages before each level, and after the last."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.shapes import check_tensor
-from wellposed.core.values import are_trusted
+from wellposed.core.values import has_values
 
-__all__ = ["checked_angles", "has_values"]
+__all__ = ["checked_angles"]
 
 _MOST = 4 * math.pi
 
@@ -47,12 +47,3 @@ def checked_angles(owner: str, angles: Tensor) -> Tensor:
                 stacklevel=4,
             )
     return angles
-
-
-def has_values(tensor: Tensor) -> bool:
-    """Tell whether the numbers of a tensor can be looked at, and need to be.
-
-    Not on the meta device, nor inside a `torch.func` map, nor where `trusted_values` says so.
-    """
-    is_abstract = tensor.device.type == "meta" or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return not (is_abstract or are_trusted(tensor))

@@ -17,9 +17,10 @@ from wellposed.core.arguments import check_whole
 from wellposed.core.autograd import differentiable_linear, is_recorded
 from wellposed.core.errors import ShapeError
 from wellposed.core.shapes import Field
+from wellposed.core.values import has_values
 from wellposed.operators.base import LinearOperator
 from wellposed.operators.tomography import _compiled
-from wellposed.operators.tomography._angles import checked_angles, has_values
+from wellposed.operators.tomography._angles import checked_angles
 from wellposed.operators.tomography._checks import warn_if_cut_off
 from wellposed.operators.tomography._compiled import can_compile
 from wellposed.operators.tomography._line_sums import spread_along, sum_along
