@@ -7,7 +7,7 @@ from tests.contracts.algorithm_cases import BATCH, CASES, measurements
 from wellposed import optim
 from wellposed.core.tree import norm, tree_leaves
 from wellposed.optim import Guarantee, RelativeChange
-from wellposed.solvers import Status, run
+from wellposed.solvers import Status, load_state, run, save_state
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 ALL = slice(None)
@@ -51,7 +51,7 @@ def test_the_scale_of_the_data_is_free(case, scale):
 
 
 @every_case
-def test_resuming_equals_going_on(case):
+def test_resuming_equals_going_on(case, tmp_path):
     """To the last bit, from a state that went to a file and back."""
     y = measurements(case)
     started = case.make(y, 1.0, ALL)
@@ -60,7 +60,8 @@ def test_resuming_equals_going_on(case):
         return run(started.method, started.problem, state, callback=lambda step, _: step == steps, throw=False)
 
     first = go(started.state, 3)
-    second, whole = go(first.state, 4), go(started.state, 7)
+    save_state(tmp_path / "state.safetensors", first.state)
+    second, whole = go(load_state(tmp_path / "state.safetensors", started.state), 4), go(started.state, 7)
     assert torch.equal(second.value, whole.value)
     for one, other in zip(tree_leaves(tensors(second.state)), tree_leaves(tensors(whole.state)), strict=True):
         assert torch.equal(one, other)

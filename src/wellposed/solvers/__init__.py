@@ -14,6 +14,7 @@ from wellposed.solvers.lsqr import LSQR
 from wellposed.solvers.minres import MINRES
 from wellposed.solvers.solve import solve
 from wellposed.solvers.spectral import largest_eigenvalue
+from wellposed.solvers.state_files import load_state, save_state
 from wellposed.solvers.system import LinearMap, LinearSolver, LinearSystem
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "Status",
     "largest_eigenvalue",
     "least_squares",
+    "load_state",
     "run",
+    "save_state",
     "solve",
 ]
 
