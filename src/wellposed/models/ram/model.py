@@ -195,7 +195,10 @@ class RAM(Trunk):
             As for the model; only the first counts.
         """
         physics = as_physics(physics, y)
-        back = cast("Tensor", physics.linear_operator.adjoint(y))
+        return self._units(y, physics, cast("Tensor", physics.linear_operator.adjoint(y)), sigma)
+
+    def _units(self, y: Tree, physics: Physics, back: Tensor, sigma: Level | None) -> Exposure:
+        """Return the units, of measurements whose backprojection is known."""
         factor = unit_factor(physics.linear_operator, y)
         y = tree_map(lambda leaf: leaf / per_image(factor, leaf), y)
         largest = _largest_size(y)
@@ -224,14 +227,13 @@ class RAM(Trunk):
         """Return what the trunk works on. The compiler, which cannot look into every physics, sees the trunk alone."""
         operator = physics.linear_operator
         with torch.autocast(operator.device.type, enabled=False):
-            _check_channels(cast("Tensor", operator.adjoint(y)))
-            if exposure is None:
-                exposure = self.expose(y, physics, sigma=sigma)
-            factor, scale, ratio = exposure
+            back = cast("Tensor", operator.adjoint(y))
+            _check_channels(back)
+            factor, scale, ratio = self._units(y, physics, back, sigma) if exposure is None else exposure
             operator = divided(operator, factor)
             y = tree_map(lambda leaf: leaf / per_image(factor, leaf) / per_image(scale, leaf), y)
-            back = cast("Tensor", operator.adjoint(y))
             unit = per_image(factor.abs() * scale, back)
+            back = back / per_image(factor.abs(), back) / unit
             sigma_map = (noise_map(physics.noise, "sigma", sigma, back) / unit).clamp_min(_LEAST_SIGMA)
             gain_map = (noise_map(physics.noise, "gain", gain, back) / unit).clamp_min(_LEAST_GAIN)
             guess = self._guess(y, back, operator, ratio)
