@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.support.tensors import seeded
+from wellposed.core import rng
 from wellposed.core.rng import exponential_like, normal_like, streams, uniform_like
 
 DRAWS = [normal_like, uniform_like, exponential_like]
@@ -105,3 +106,13 @@ def test_streams_are_uncorrelated():
     draws = [torch.randn(4000, generator=stream) for stream in streams(seeded(0), "a", "b", "c").values()]
     correlation = torch.corrcoef(torch.stack(draws)) - torch.eye(3)
     assert correlation.abs().max() < 4.5 / math.sqrt(4000)
+
+
+def test_a_seed_with_a_name_gives_numbers_of_its_own():
+    """Independent of those of the bare seed, of another seed and of another name, wherever one begins in them."""
+    named = normal_like(LIKE, rng.seeded(0, "a"))
+    assert torch.equal(named, normal_like(LIKE, rng.seeded(0, "a")))
+    for others in (seeded(0), rng.seeded(1, "a"), rng.seeded(0, "b")):
+        other = normal_like(torch.zeros(2 * len(LIKE), dtype=LIKE.dtype), others)
+        spectrum = torch.fft.rfft(other) * torch.fft.rfft(named, len(other)).conj()
+        assert torch.fft.irfft(spectrum, len(other)).abs().max() < 6 * len(LIKE) ** 0.5

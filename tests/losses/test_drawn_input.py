@@ -279,3 +279,16 @@ def test_what_makes_no_sense_is_refused():
     flat = wp.Physics(wp.operators.Identity((3, 4)))
     with pytest.raises(UnsupportedError, match="Identity are"):
         Splitting().draw(torch.ones(1, 3, 4), flat)
+
+
+def test_draws_at_test_do_not_repeat_the_noise_of_the_measurements():
+    """Measurements of noise alone, drawn by the seed that everybody takes first."""
+    physics = wp.Physics(wp.operators.Identity(), wp.noise.Gaussian(1.0))
+    y = physics(torch.zeros(1, 1, 100, 100), generator=torch.Generator().manual_seed(0))
+    seen = []
+    model = R2R(draws=1).adapt(wp.models.ArtifactRemoval(wp.models.DnCNN(channels=1, depth=2, width=1))).eval()
+    model.model.forward = lambda y, _: seen.append(y) or y
+    model(y, physics)
+    added = seen[0] - y
+    assert added.std() > 0.3
+    assert abs(torch.corrcoef(torch.stack([added.flatten(), y.flatten()]))[0, 1]) < 0.05

@@ -265,3 +265,26 @@ def test_supervised_training_needs_the_truth():
 def test_minutes_are_above_zero(minutes):
     with pytest.raises(ArgumentError, match="max_minutes above 0"):
         Trainer(corrector(), [Toy()], Options(steps=1)).run(max_minutes=minutes)
+
+
+def test_the_loss_draws_other_numbers_than_the_problem():
+    """Else recorrupted measurements would tell the network what was added to them."""
+    drawn = []
+
+    class Noise:
+        name = "noise"
+
+        def batch(self, count, *, generator):
+            y = torch.randn(count, 1, 40, 40, generator=generator)
+            drawn.append(y)
+            return wp.data.problems.Batch(y, wp.Physics(wp.operators.Identity()), torch.zeros_like(y))
+
+    class Drawing(Loss):
+        def __call__(self, *, x_hat, y, **_):
+            drawn.append(torch.randn_like(y))
+            return x_hat.square().flatten(1).mean(1)
+
+    Trainer(corrector(), [Noise()], Options(steps=1, batch=2, device="cpu"), loss=Drawing()).run()
+    one, other = (torch.fft.rfft(draw.flatten(), 2 * draw.numel()) for draw in drawn)
+    overlap = torch.fft.irfft(one * other.conj(), 2 * drawn[0].numel())
+    assert overlap.abs().max() < 6 * drawn[0].numel() ** 0.5

@@ -13,7 +13,7 @@ from torch import Tensor
 from wellposed.core.complex_view import real_view
 from wellposed.core.errors import DTypeError
 
-__all__ = ["check_generator", "exponential_like", "normal_like", "streams", "uniform_like"]
+__all__ = ["check_generator", "exponential_like", "normal_like", "seeded", "streams", "uniform_like"]
 
 
 def _draw_device(like: Tensor, generator: torch.Generator | None) -> torch.device:
@@ -67,6 +67,15 @@ def streams(generator: torch.Generator | None, *names: str) -> dict[str, torch.G
     device = torch.device("cpu") if generator is None else check_generator(generator).device
     root = int(torch.randint(2**62, (), generator=generator, device=device))
     return {name: torch.Generator(device).manual_seed(_mix(root, name)) for name in names}
+
+
+def seeded(seed: int, name: str) -> torch.Generator:
+    """Return a generator on the CPU whose numbers follow from a seed and a name.
+
+    Whatever wellposed draws by a seed that nobody gave goes by a name too. The bare seed may have made the noise of the
+    measurements already, and noise that is drawn twice is not independent.
+    """
+    return streams(torch.Generator().manual_seed(seed), name)[name]
 
 
 def _mix(root: int, name: str) -> int:

@@ -12,6 +12,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError
+from wellposed.core.rng import seeded
 from wellposed.core.tree import Tree, tree_map
 from wellposed.losses._residuals import difference, mean_square
 from wellposed.losses.base import Loss, Reconstructor
@@ -160,7 +161,7 @@ class DrawnInput(nn.Module):
         if self.training:
             return self._reconstruct(self.loss.draw(y, physics, generator=generator), generator)
         if generator is None:
-            generator = torch.Generator().manual_seed(0)
+            generator = seeded(0, "draws at test")
         draws = self.loss.draws_at_test(y, physics, generator=generator)
         if not draws:
             return self.loss.finished(self._ask(self.loss.whole(y), physics, generator), y, physics)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.core.errors import TrainingError
-from wellposed.core.rng import streams
+from wellposed.core.rng import seeded, streams
 from wellposed.core.tree import Tree, tree_leaves
 from wellposed.data.pair_tensors import PairTensors
 from wellposed.data.problems import PairProblem
@@ -252,7 +252,7 @@ class _Course:
         x_hat = model(y, physics)
         score = held_out.score(x_hat)
         for part in virtual_losses(self._stepper.loss):
-            generator = torch.Generator().manual_seed(self._options.seed)
+            generator = seeded(self._options.seed, "score")
             score = score + part(x_hat=x_hat, y=y, physics=physics, model=model, generator=generator)
         return score
 

@@ -10,7 +10,7 @@ import torch
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError
-from wellposed.core.rng import streams
+from wellposed.core.rng import seeded
 from wellposed.data.problems import Problem
 from wellposed.training.options import Options
 
@@ -89,12 +89,12 @@ def plan(step: int, exercises: Sequence[Exercise], options: Options) -> list[Mic
 
 def derived_seed(seed: int, name: str) -> int:
     """Return the seed of a stream of random numbers that depends on `seed` and its name alone."""
-    return streams(torch.Generator().manual_seed(seed), name)[name].initial_seed()
+    return seeded(seed, name).initial_seed()
 
 
 def _chosen(step: int, count: int, options: Options) -> list[int]:
     drawn = options.problems_per_step
     if drawn is None or drawn >= count:
         return list(range(count))
-    generator = torch.Generator().manual_seed(derived_seed(options.seed, f"step {step}, problems"))
+    generator = seeded(options.seed, f"step {step}, problems")
     return sorted(torch.randperm(count, generator=generator)[:drawn].tolist())

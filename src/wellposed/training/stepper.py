@@ -100,10 +100,10 @@ class Stepper:
         return torch.cat([gradients.extra, length.reshape(1)])
 
     def _differentiate(self, step: int, part: MicroBatch, loss: Loss, model: Callable[..., Tensor]) -> None:
-        """Add the gradient of one micro-batch, whose randomness is its own."""
-        seed = derived_seed(self._options.seed, part.stream(step))
-        torch.manual_seed(seed)
-        generator = torch.Generator(self._device).manual_seed(seed)
+        """Add the gradient of one micro-batch; its randomness is its own, and that of the loss another one."""
+        stream = part.stream(step)
+        torch.manual_seed(derived_seed(self._options.seed, f"{stream}, loss"))
+        generator = torch.Generator(self._device).manual_seed(derived_seed(self._options.seed, stream))
         problem = self._exercises[part.exercise].problem
         y, physics, x = moved(problem.batch(part.images, generator=generator), self._device)
         with trusted_values():

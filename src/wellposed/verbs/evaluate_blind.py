@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from wellposed.core.errors import ArgumentError
-from wellposed.core.rng import streams
+from wellposed.core.rng import seeded
 from wellposed.core.tree import Tree, tree_map
 from wellposed.data import load_measurements
 from wellposed.losses import Loss, Scheme, adapted_for_test, hold_out
@@ -140,7 +140,7 @@ def _scored(
     seed: int,
     device: torch.device,
 ) -> tuple[BlindScore, str]:
-    generator = streams(torch.Generator().manual_seed(seed), name)[name]
+    generator = seeded(seed, name)
     y, physics = tree_map(lambda leaf: leaf.to(device), y), deepcopy(physics).to(device)
     held_out = hold_out(y, physics, noise_is_known=noise_is_known, generator=generator)
     by = choose_method(held_out.y, held_out.physics) if method == "auto" else method

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, FormatError, ShapeError, SolverError, WellposedError
-from wellposed.core.rng import streams
+from wellposed.core.rng import seeded
 from wellposed.core.tree import Tree
 from wellposed.data import Task, load_measurements
 from wellposed.metrics import psnr, ssim
@@ -82,7 +82,7 @@ def measure(task: Task, x: Tensor, *, name: str, seed: int, margin: int = 0) -> 
     _check_range(x)
     if 2 * margin >= min(x.shape[-2:]):
         raise ArgumentError(f"a margin of {margin} leaves nothing of an image of shape {tuple(x.shape)}.")
-    y, physics = task.sample(x, generator=streams(torch.Generator().manual_seed(seed), name)[name])
+    y, physics = task.sample(x, generator=seeded(seed, name))
     return Measured(name, x, y, physics, margin)
 
 
