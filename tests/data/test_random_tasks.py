@@ -14,6 +14,7 @@ from wellposed.operators import Blur, CartesianMRI, Downsample, Identity, Mask, 
 TABLE = {
     "random-denoise": (Identity, (0.001, 0.2), (0.01, 1.0)),
     "random-deblur": (Blur, (0.01, 0.2), None),
+    "random-deblur-circular": (Blur, (0.01, 0.2), None),
     "random-inpaint": (Mask, (0.01, 0.2), (0.01, 1.0)),
     "random-sr2": (Downsample, (0.001, 0.01), None),
     "random-sr4": (Downsample, (0.001, 0.01), None),
@@ -94,6 +95,15 @@ def test_blurs_are_of_motion_or_gaussian_in_equal_shares():
     width = (kernel[is_gaussian].sum(2) * offset**2).sum(1).sqrt()
     assert width.min() < 0.7
     assert 4.0 < width.max() < 4.6
+
+
+def test_blurs_may_be_circular():
+    """By the same kernels, and every pixel is measured."""
+    valid, circular = drawn("random-deblur"), drawn("random-deblur-circular")
+    assert torch.equal(valid[2].operator.kernel, circular[2].operator.kernel)
+    assert valid[1].shape[-2:] == (2, 2)
+    assert circular[1].shape == circular[0].shape
+    assert circular[2].operator.padding == "circular"
 
 
 def test_motion_blurs_reach_from_the_easy_to_the_hard_ones():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache, partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -52,13 +53,13 @@ def _identity(x: Tensor, _generator: torch.Generator) -> LinearOperator:
     return Identity(_shape(x))
 
 
-def _deblur(x: Tensor, generator: torch.Generator) -> LinearOperator:
+def _deblur(x: Tensor, generator: torch.Generator, *, padding: Literal["valid", "circular"]) -> LinearOperator:
     severity = uniform_per_image(x, 0, 1, generator)
     length_scale = (0.1 + 1.1 * severity) * uniform_per_image(x, 0.75, 1.25, generator)
     std = (0.1 + 0.9 * severity) * uniform_per_image(x, 0.75, 1.25, generator)
     motion = motion_kernel(len(x), length_scale=length_scale, std=std, size=_KERNEL_SIZE, generator=generator)
     gaussian = gaussian_kernel(uniform_per_image(x, *_WIDTH, generator), _KERNEL_SIZE)
-    return Blur(_choose(x, motion.to(x.device), gaussian, generator), _shape(x), padding="valid")
+    return Blur(_choose(x, motion.to(x.device), gaussian, generator), _shape(x), padding=padding)
 
 
 def _deblur_noise(x: Tensor, generator: torch.Generator) -> Gaussian:
@@ -124,7 +125,14 @@ def _all_tasks() -> list[Task]:
         Task(
             "random-deblur",
             "motion blur or Gaussian blur of any strength, noise 0.01 (grey 0.001) to 0.2",
-            _deblur,
+            partial(_deblur, padding="valid"),
+            _deblur_noise,
+            min_size=_KERNEL_SIZE,
+        ),
+        Task(
+            "random-deblur-circular",
+            "the same blurs on images that go on at the opposite border",
+            partial(_deblur, padding="circular"),
             _deblur_noise,
             min_size=_KERNEL_SIZE,
         ),
@@ -186,6 +194,8 @@ the choice open:
 - Half the kernels of "random-deblur" are motion blurs, whose length scale and extent grow together from those of
   "motion-easy" to those of "motion-hard", each times a factor of 0.75 to 1.25 of its own; half are Gaussian of
   standard deviation 0.5 to 4.5 pixels.
+- "random-deblur-circular" is not among them: every pixel of a small crop is measured whole, where "random-deblur" of
+  kernels with 31 pixels measures a margin of 15 in part, which is three quarters of a crop of 64.
 - Half the images of "random-denoise" and "random-inpaint" have photon noise of gain 0.01 to 1 besides Gaussian noise,
   half Gaussian noise alone, which a gain drawn from the table's range would never be.
 - "random-ct" turns the table's 10 views by an angle of each image's own. Its noise reaches from that of "ct-51", for

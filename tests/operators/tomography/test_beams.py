@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.support.forward_mode import uses_forward_mode
+from tests.support.memory import PeakMemory
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
 from wellposed.data import (
     Ellipse,
@@ -19,7 +20,7 @@ from wellposed.data import (
     uniform_angles,
 )
 from wellposed.operators import ConeBeam3D, FanBeam2D, ParallelBeam2D, ParallelBeam3D
-from wellposed.operators.tomography import _compiled
+from wellposed.operators.tomography import _compiled, cone
 
 BODIES = [Ellipse(1.0, (0.1, -0.2), (0.6, 0.4), 0.5), Ellipse(-0.5, (-0.2, 0.1), (0.2, 0.2))]
 FULL = 2 * math.pi
@@ -201,6 +202,35 @@ def test_memory_is_below_three_times_image_and_sinogram(make):
         tracemalloc.stop()
         assert x.nbytes < peak
         assert peak + result.nbytes < 3 * (x.nbytes + y.nbytes)
+
+
+LARGER = {
+    "parallel": lambda rows: ParallelBeam2D(uniform_angles(16), (1, rows, 128)),
+    "fan": lambda rows: FanBeam2D(uniform_angles(16, span=FULL), (1, rows, 128), 900.0, 400.0),
+    "parallel 3D": lambda rows: ParallelBeam3D(uniform_angles(4), (1, rows, 64, 64)),
+    "cone": lambda rows: ConeBeam3D(uniform_angles(4, span=FULL), (1, rows, 64, 64), 180.0, 90.0, row_pitch=2.0),
+}
+
+
+@pytest.mark.parametrize("make", LARGER.values(), ids=LARGER)
+def test_memory_of_the_plain_rule_grows_by_less_than_three_times_image_and_sinogram(make, monkeypatch):
+    """Besides a workspace of fixed size."""
+    monkeypatch.setattr(_compiled, "can_compile", lambda _: False)
+    monkeypatch.setattr(cone, "can_compile", lambda _: False)
+    given, taken = [], []
+    for rows in (160, 480):
+        beam = make(rows)
+        x = torch.rand(2, *beam.image_shape)
+        y = beam(x)
+        given.append(x.nbytes + y.nbytes)
+        taken.append([])
+        for call, argument in ((beam, x), (beam.adjoint, y), (beam.fbp, y)):
+            with PeakMemory() as memory:
+                call(argument)
+            taken[-1].append(memory.peak)
+    for small, large in zip(*taken, strict=True):
+        assert small < 64 * 2**20
+        assert 0 < large - small < 3 * (given[1] - given[0])
 
 
 @uses_forward_mode

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from wellposed.operators.tomography._lines import Lines
 
-_WORKSPACE = 2**22
+_WORKSPACE = 2**20
 _BEFORE, _AFTER = 2, 3
 
 
@@ -62,9 +62,8 @@ def backproject(y: Tensor, cone: Cone, size: tuple[int, int, int]) -> Tensor:
     depth, height, width = size
     rays = y.transpose(-1, -2).reshape(len(cone.angles), -1, *y.shape[2:3], y.shape[4], y.shape[3])
     padded = tuple(count + _BEFORE + _AFTER for count in (height, width, depth))
-    images = []
-    for p in range(len(cone.angles)):
-        volume = y.new_zeros(rays.shape[1], padded[0] * padded[1], padded[2])
+    volumes = y.new_zeros(*rays.shape[:2], padded[0] * padded[1], padded[2])
+    for p, volume in enumerate(volumes):
         for a in range(cone.angles.shape[1]):
             weighted = (rays[p, :, a] * _lengths(cone, p, a))[:, :, None]
             for index, step, right, low, high_share in _crossings(cone, p, a, rays.shape[1], size):
@@ -72,11 +71,9 @@ def backproject(y: Tensor, cone: Cone, size: tuple[int, int, int]) -> Tensor:
                 columns = y.new_zeros(*lookup.shape[:3], padded[2])
                 columns = columns.scatter_add(-1, lookup, weighted * (1 - high_share))
                 columns = columns.scatter_add(-1, lookup + 1, weighted * high_share).flatten(1, 2)
-                volume = volume.index_add(1, index, columns * (1 - right)).index_add(1, index + step, columns * right)
-        images.append(volume)
-    volumes = torch.stack(images).reshape(*y.shape[:2], *padded).movedim(-1, 2)
+                volume.index_add_(1, index, columns * (1 - right)).index_add_(1, index + step, columns * right)
     inner = slice(_BEFORE, -_AFTER)
-    return volumes[:, :, inner, inner, inner].contiguous()
+    return volumes.reshape(*y.shape[:2], *padded).movedim(-1, 2)[:, :, inner, inner, inner].contiguous()
 
 
 def _crossings(
@@ -139,19 +136,21 @@ def smear(views: Tensor, cone: Cone, size: tuple[int, int, int], pitch: float, f
     z = axes[0][None]
     spacing = cone.heights[1] - cone.heights[0] if rows > 1 else 1.0
     volume = views.new_zeros(count, height * width, depth)
-    for a in range(views.shape[1]):
-        cosine, sine = cone.angles[0, a].cos(), cone.angles[0, a].sin()
-        near = 1 / (1 - cone.divergence * (x * sine - y * cosine))
-        position = ((x * cosine + y * sine) * near - first[a]) / pitch
-        level = (z * near[:, None] - cone.heights[0]) / spacing
-        seen = ((position >= 0) & (position <= bins - 1))[:, None] & (level >= 0) & (level <= rows - 1)
-        left, share = _between(position, bins)
-        low, up = _between(level, rows)
-        columns = views[:, a, left] * (1 - share[:, None])
-        columns = columns + views[:, a, (left + 1).clamp(max=bins - 1)] * share[:, None]
-        lookup = low.expand(count, -1, -1)
-        met = columns.gather(-1, lookup) * (1 - up) + columns.gather(-1, (lookup + 1).clamp(max=rows - 1)) * up
-        volume = volume + met * torch.where(seen, near[:, None].square(), 0)
+    at_once = max(1, _WORKSPACE // (count * max(depth, rows)))
+    for pixels in (slice(begin, begin + at_once) for begin in range(0, height * width, at_once)):
+        for a in range(views.shape[1]):
+            cosine, sine = cone.angles[0, a].cos(), cone.angles[0, a].sin()
+            near = 1 / (1 - cone.divergence * (x[pixels] * sine - y[pixels] * cosine))
+            position = ((x[pixels] * cosine + y[pixels] * sine) * near - first[a]) / pitch
+            level = (z * near[:, None] - cone.heights[0]) / spacing
+            seen = ((position >= 0) & (position <= bins - 1))[:, None] & (level >= 0) & (level <= rows - 1)
+            left, share = _between(position, bins)
+            low, up = _between(level, rows)
+            columns = views[:, a, left] * (1 - share[:, None])
+            columns = columns + views[:, a, (left + 1).clamp(max=bins - 1)] * share[:, None]
+            lookup = low.expand(count, -1, -1)
+            met = columns.gather(-1, lookup) * (1 - up) + columns.gather(-1, (lookup + 1).clamp(max=rows - 1)) * up
+            volume[:, pixels] += met * torch.where(seen, near[:, None].square(), 0)
     return volume.unflatten(1, (height, width)).movedim(-1, 1)
 
 

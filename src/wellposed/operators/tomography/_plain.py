@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from wellposed.operators.tomography._lines import Lines, Weights
 
-_LEAST_WORKSPACE = 2**20
+_WORKSPACE = 2**20
 _BEFORE, _AFTER = 2, 3
 
 
@@ -50,8 +50,7 @@ def _crossings(
     """
     images, rays = len(lines.start), lines.start[0].numel()
     steps = torch.arange(max(height, width), device=lines.start.device)
-    workspace = max(_LEAST_WORKSPACE, channels * images * (height * width + rays))
-    count = max(1, workspace // (channels * images * len(steps)))
+    count = max(1, _WORKSPACE // (channels * images * len(steps)))
     stride = width + _BEFORE + _AFTER
     for begin in range(0, rays, count):
         start, slope, rows = (

@@ -15,7 +15,7 @@ from wellposed.operators.tomography._compiled import can_compile
 from wellposed.operators.tomography._lines import Plane
 from wellposed.operators.tomography._threads import in_parallel
 
-_LEAST_WORKSPACE = 2**20
+_WORKSPACE = 2**20
 _PARTS = 8
 
 
@@ -63,7 +63,7 @@ def _lookups(count: int, plane: Plane, angles: Tensor, first: Tensor) -> Iterato
         indexing="ij",
     )
     x, y = x.flatten(), y.flatten()
-    at_once = max(1, max(_LEAST_WORKSPACE, count * len(angles) * plane.bins) // (count * len(x)))
+    at_once = max(1, _WORKSPACE // (count * len(x)))
     for begin in range(0, len(angles), at_once):
         views = slice(begin, begin + at_once)
         cosine, sine = angles[views, None].cos(), angles[views, None].sin()
