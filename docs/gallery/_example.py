@@ -8,15 +8,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 import wellposed as wp
+from benchmarks.report import with_table, write_whole
 from wellposed.core.files import atomic_path
 from wellposed.core.names import optional_import
 from wellposed.losses import Loss
 from wellposed.training import Options, Trainer
+
+_DOCS = Path(__file__).resolve().parent.parent
+_ASSETS, _PAGE = _DOCS / "assets", _DOCS / "guide" / "gallery.md"
+
+Row: TypeAlias = tuple[str, Sequence[tuple[str, Tensor]]]
+"""The name of a row of pictures, and its images (1, C, H, W), each with a title."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Settings:
     data: Path | None
     """The folder of the data; None: small synthetic images."""
     out: Path
-    """Where the table and the picture are written."""
+    """Where the table and the picture are written; the assets of the documentation: the table goes into its page."""
     small: bool
     """A few steps on tiny images, for the tests."""
     seconds: float
@@ -37,7 +45,7 @@ def settings(arguments: Sequence[str] | None, description: str, seconds: float =
     """Read the options of an example."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, help="the folder of the data; ../shared/data beside the repository")
-    parser.add_argument("--out", type=Path, default=Path("docs/assets"), help="where table and picture are written")
+    parser.add_argument("--out", type=Path, default=_ASSETS, help="where table and picture go; by default the guide")
     parser.add_argument("--small", action="store_true", help="a few steps on tiny images")
     parser.add_argument("--seconds", type=float, default=seconds, help="about how long it may take")
     chosen = parser.parse_args(arguments)
@@ -67,17 +75,22 @@ def trained(model: nn.Module, problem: wp.data.Problem, loss: Loss, options: Opt
     return outcome.model
 
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a Markdown table, and write it."""
-    lines = [" | ".join(row) for row in (header, ["---"] * len(header), *rows)]
-    text = "".join(f"| {line} |\n" for line in lines)
-    sys.stdout.write(text)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def show(
+    chosen: Settings, name: str, pictures: Sequence[Row], header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Draw the pictures of an example, print its table, and write both."""
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    _draw(chosen.out / f"{name}.png", pictures)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+    sys.stdout.write(f"{table}\n")
+    if chosen.out == _ASSETS:
+        write_whole(_PAGE, with_table(_PAGE.read_text(encoding="utf-8"), name, table))
+    else:
+        write_whole(chosen.out / f"{name}.md", f"{table}\n")
 
 
-def draw(path: Path, rows: Sequence[tuple[str, Sequence[tuple[str, Tensor]]]]) -> None:
-    """Draw rows of named images (1, C, H, W), each between its 1st and 99th percentile if it leaves [0, 1]."""
+def _draw(path: Path, rows: Sequence[Row]) -> None:
+    """Draw rows of named images, each between its 1st and 99th percentile if it leaves [0, 1]."""
     count = max(len(pictures) for _, pictures in rows)
     figure = optional_import("matplotlib.figure", extra="cli").Figure(
         figsize=(2.1 * count, 2.35 * len(rows)), layout="constrained"

@@ -23,7 +23,7 @@ from wellposed.losses import Loss, adapted_for_test
 from wellposed.metrics import psnr
 from wellposed.training import Denoising, Options
 
-SIGMA, GAIN = 25 / 255, 0.05
+SIGMA, GAIN = 25 / 255, 0.02
 EVALUATIONS = {"SURE": 2.2, "UNSURE": 2.2, "Neighbor2Neighbor": 1.2}
 
 
@@ -101,12 +101,9 @@ def main(arguments: Sequence[str] | None = None, family: str = "gaussian") -> di
     shown += [
         (f"{name}, {float(psnr(pictures[name], test[0], data_range=1.0)):.1f} dB", pictures[name]) for name in scores
     ]
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    example.draw(chosen.out / f"denoising-without-truth-{family}.png", [("", shown[:5]), ("", shown[5:])])
     rows = [[name, f"{value:.2f}", f"{value - scores['supervised']:+.2f}"] for name, value in scores.items()]
-    example.write_table(
-        chosen.out / f"denoising-without-truth-{family}.md", ["learnt by", "PSNR on Set12", "to supervised"], rows
-    )
+    header = ["learnt by", "PSNR on Set12", "to supervised"]
+    example.show(chosen, f"denoising-without-truth-{family}", [("", shown[:5]), ("", shown[5:])], header, rows)
     return scores
 
 

@@ -75,11 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[tuple[str, str], list[f
             rows_drawn.append((f"{name}, {kind}", _pictures(images, measured[0], physics, test[0])))
             sys.stdout.write(f"  {name}, {kind}: {', '.join(f'{value:.2f}' for value in table[name, kind])}\n")
             sys.stdout.flush()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    example.draw(chosen.out / "fine-tuning.png", rows_drawn)
     rows = [[f"{name}, {kind}", *(f"{value:.2f}" for value in values)] for (name, kind), values in table.items()]
     header = ["PSNR", "zero-shot", "after one measurement", "after one measurement and its truth"]
-    example.write_table(chosen.out / "fine-tuning.md", header, rows)
+    example.show(chosen, "fine-tuning", rows_drawn, header, rows)
     return table
 
 

@@ -82,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         with torch.no_grad():
             results[name] = model.eval()(y, physics)
     scores = {name: _score(image, captures, masks) for name, image in results.items()}
-    chosen.out.mkdir(parents=True, exist_ok=True)
     brightness = 0.5 / float(torch.quantile(captures, 0.9).clamp_min(1e-3))
     rows = [
         (
@@ -94,9 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         )
         for i in range(2)
     ]
-    example.draw(chosen.out / "single-photons.png", rows)
     table = [[name, f"{value:.2f}"] for name, value in scores.items()]
-    example.write_table(chosen.out / "single-photons.md", ["", "PSNR in the lines taken away"], table)
+    example.show(chosen, "single-photons", rows, ["", "PSNR in the lines taken away"], table)
     return scores
 
 

@@ -122,6 +122,26 @@ def test_multipliers_climb_with_momentum_and_stay_above_their_bound():
     assert multipliers.value.item() == 0.0
 
 
+def test_each_multiplier_may_have_a_rate_of_its_own():
+    multipliers = Multipliers(torch.zeros(2), rate=torch.tensor([0.5, 2.0]), momentum=0.0)
+    multipliers.value.sum().backward()
+    multipliers.ascend()
+    assert multipliers.value.tolist() == [0.5, 2.0]
+    with pytest.raises(ArgumentError, match="finite rate above 0"):
+        Multipliers(torch.zeros(2), rate=torch.tensor([0.5, 0.0]), momentum=0.0)
+
+
+def test_gain_and_level_climb_alike_where_measurements_are_a_half():
+    """A network that halves its input has the divergence 1/2, whatever it is multiplied by."""
+    loss = UNSURE("poisson_gaussian", start=0.0, rate=0.1, step=None)
+    y, physics = torch.full((1, 1, 64, 64), 0.5), wp.Physics(wp.operators.Identity())
+    loss(x_hat=y / 2, y=y, physics=physics, model=lambda y, _: y / 2, generator=seeded()).sum().backward()
+    loss.multipliers()[0].ascend()
+    level, gain = loss.multipliers()[0].value.tolist()
+    assert gain * 0.5 == pytest.approx(level, rel=1e-5)
+    assert level == pytest.approx(0.1, rel=0.1)
+
+
 def test_sums_and_weights_hand_the_multipliers_on():
     one, other = UNSURE(), UNSURE("poisson_gaussian")
     total = MeasurementConsistency() + 0.5 * one + other

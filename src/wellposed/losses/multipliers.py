@@ -25,8 +25,8 @@ class Multipliers(nn.Module):
     ----------
     start : Tensor
         The first value of :math:`\eta`.
-    rate : float
-        :math:`\rho`, in the square of the unit of the measurements.
+    rate : float or Tensor
+        :math:`\rho`, in the square of the unit of the measurements; of each number, or one for all.
     momentum : float
         :math:`\mu`.
     least : float, optional
@@ -46,17 +46,20 @@ class Multipliers(nn.Module):
     1.5
     """
 
+    rate: Tensor
     velocity: Tensor
 
-    def __init__(self, start: Tensor, *, rate: float, momentum: float, least: float | None = None) -> None:
+    def __init__(self, start: Tensor, *, rate: float | Tensor, momentum: float, least: float | None = None) -> None:
         super().__init__()
-        if not 0 < rate < float("inf"):
+        rates = torch.as_tensor(rate)
+        if not bool(((rates > 0) & torch.isfinite(rates)).all()):
             raise ArgumentError(f"Multipliers expects a finite rate above 0, got {rate!r}.")
         if not 0 <= momentum < 1:
             raise ArgumentError(f"Multipliers expects a momentum of at least 0 and below 1, got {momentum!r}.")
-        self.rate, self.momentum, self.least = rate, momentum, least
+        self.momentum, self.least = momentum, least
         self.value = nn.Parameter(start.clone())
         self.register_buffer("velocity", torch.zeros_like(start))
+        self.register_buffer("rate", rates.to(start), persistent=False)
 
     @torch.no_grad()
     def ascend(self, *, unless: Tensor | None = None) -> None:

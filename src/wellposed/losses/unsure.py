@@ -20,6 +20,8 @@ from wellposed.physics import Physics
 
 __all__ = ["UNSURE"]
 
+_GAIN_RATE = 4.0
+
 
 @final
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class UNSURE(SteinLoss):
     start : float
         First value of :math:`\eta` (the centre of a kernel), in the square of the unit of the measurements.
     rate, momentum : float
-        Of the ascent; see `Multipliers`.
+        Of the ascent; see `Multipliers`. The defaults are for images in [0, 1], where the multiplier settles within
+        some hundred steps; where it swings instead of settling, lower the rate. :math:`\gamma` has four times the rate,
+        so that :math:`\gamma y` climbs as fast as :math:`\eta` where y is a half.
     kernel_size : int
         Odd; for "covariance".
     step : float, optional
@@ -86,7 +90,7 @@ class UNSURE(SteinLoss):
 
     unknown: Literal["level", "covariance", "poisson_gaussian"] = "level"
     start: float = 0.0025
-    rate: float = 1e-4
+    rate: float = 1e-5
     momentum: float = 0.9
     kernel_size: int = 3
     _learnt: Multipliers = field(init=False, repr=False, compare=False)
@@ -99,7 +103,8 @@ class UNSURE(SteinLoss):
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ArgumentError(f"UNSURE expects an odd kernel_size, got {self.kernel_size!r}.")
         least = None if self.unknown == "covariance" else 0.0
-        learnt = Multipliers(self._first(), rate=self.rate, momentum=self.momentum, least=least)
+        rate = self.rate * torch.tensor([1.0, _GAIN_RATE]) if self.unknown == "poisson_gaussian" else self.rate
+        learnt = Multipliers(self._first(), rate=rate, momentum=self.momentum, least=least)
         object.__setattr__(self, "_learnt", learnt)
 
     def _first(self) -> Tensor:

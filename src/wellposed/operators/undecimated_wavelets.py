@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -90,23 +92,32 @@ class UndecimatedWavelets(ParsevalFrame):
                 averages = self._merge(low, high, axis, 2**level)
         return averages[:, 0]
 
-    def _split(self, x: Tensor, axis: int, stretch: int) -> tuple[Tensor, Tensor]:
+    def _split(self, x: Tensor, axis: int, stretch: int) -> list[Tensor]:
         """Return averages and differences along one axis, by periodic filters with gaps."""
-        low, high = self._filters()
-        averages, differences = low[0] * x, high[0] * x
-        for tap in range(1, len(low)):
-            shifted = x.roll(-tap * stretch, axis)
-            averages, differences = averages + low[tap] * shifted, differences + high[tap] * shifted
-        return averages, differences
+        return [_filtered([x], [taps], axis, stretch) for taps in self._filters()]
 
     def _merge(self, averages: Tensor, differences: Tensor, axis: int, stretch: int) -> Tensor:
         """Return the transpose of `_split`."""
-        low, high = self._filters()
-        x = low[0] * averages + high[0] * differences
-        for tap in range(1, len(low)):
-            x = x + (low[tap] * averages + high[tap] * differences).roll(tap * stretch, axis)
-        return x
+        return _filtered([averages, differences], self._filters(), axis, -stretch)
 
     def _filters(self) -> tuple[list[float], list[float]]:
         low, high = daubechies(int(self.wavelet[2:]))
         return [tap / 2**0.5 for tap in low], [tap / 2**0.5 for tap in high]
+
+
+def _filtered(images: Sequence[Tensor], filters: Sequence[Sequence[float]], axis: int, stride: int) -> Tensor:
+    """Return the sum of images, each weighted by its filter, whose taps look `stride` pixels further on each time."""
+    total = images[0] * filters[0][0]
+    for image, taps in zip(images, filters, strict=True):
+        for tap, weight in enumerate(taps):
+            if image is not images[0] or tap > 0:
+                _add_from_ahead(total, image, weight, axis, tap * stride % image.shape[axis])
+    return total
+
+
+def _add_from_ahead(total: Tensor, image: Tensor, weight: float, axis: int, step: int) -> None:
+    """Add what lies so many pixels further on, periodically, without a copy of it."""
+    rest = image.shape[axis] - step
+    total.narrow(axis, 0, rest).add_(image.narrow(axis, step, rest), alpha=weight)
+    if step:
+        total.narrow(axis, rest, step).add_(image.narrow(axis, 0, step), alpha=weight)

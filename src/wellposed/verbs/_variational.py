@@ -45,7 +45,7 @@ def wavelets(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | No
     """Minimise 1/2 ||A x - y||^2 + weight g(x) with the wavelet prior g over all shifts, whose edges channels share."""
 
     def prior(image_shape: tuple[int, ...]) -> Functional:
-        return wavelet_prior(image_shape, "db4", levels=4, translation_invariant=True, joint_channels=True)
+        return wavelet_prior(image_shape, "db1", levels=4, translation_invariant=True, joint_channels=True)
 
     return _minimised(y, physics, prior, _weight_of_wavelets, _METHOD_OF_WAVELETS, callback)
 
