@@ -1,7 +1,7 @@
 """Cryo-electron microscopy: single frames denoised by what they know of each other's pixels, the noise unknown.
 
 `python -m docs.gallery.cryo_em --data ../shared/data` takes about eight minutes on two quiet cores. Frames are binned
-by 8. The averaged ones are looked at only at the end. Each holds its single frame too, noise and all; that is taken
+by 4. The averaged ones are looked at only at the end. Each holds its single frame too, noise and all; that is taken
 out, so that what the other frames say remains. Grey scales may differ: what is given is a correlation, of means over
 2 x 2 of the binned pixels.
 """
@@ -22,7 +22,7 @@ from wellposed.data.problems import Batch
 from wellposed.losses import Loss, adapted_for_test
 from wellposed.training import Options
 
-_BINNING, _SQUARE = 8, 2
+_BINNING, _SQUARE = 4, 2
 PHYSICS = wp.Physics(wp.operators.Identity())
 
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Train on the single frames, compare with the averaged ones; return the mean correlations."""
     chosen = example.settings(arguments, "Cryo-electron microscopy without clean images, the noise unknown.")
     single, average = _frames(chosen)
-    size, steps = (16, 4) if chosen.small else (64, 1500)
+    size, steps = (16, 4) if chosen.small else (96, 1500)
     ways: dict[str, Loss] = {
         "splitting, Noise2Self": losses.Noise2Self(spacing=3),
         "UNSURE": losses.UNSURE(start=0.8, rate=0.002),
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     results = {"single frame": single, "blurred, 9 x 9 pixels": [_blurred(frame) for frame in single]}
     for name, loss in ways.items():
         options = Options(
-            steps=steps, batch=8, learning_rate=1e-3, schedule="cosine", final_ratio=0.01, clip=1.0, ema=0.99
+            steps=steps, batch=4, learning_rate=1e-3, schedule="cosine", final_ratio=0.01, clip=1.0, ema=0.99
         )
         model = example.trained(small_network(), Crops(single, size), loss, options, chosen.seconds / 2)
         with torch.no_grad():
