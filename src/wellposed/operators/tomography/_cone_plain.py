@@ -63,7 +63,8 @@ def backproject(y: Tensor, cone: Cone, size: tuple[int, int, int]) -> Tensor:
     rays = y.transpose(-1, -2).reshape(len(cone.angles), -1, *y.shape[2:3], y.shape[4], y.shape[3])
     padded = tuple(count + _BEFORE + _AFTER for count in (height, width, depth))
     volumes = y.new_zeros(*rays.shape[:2], padded[0] * padded[1], padded[2])
-    for p, volume in enumerate(volumes):
+    for p in range(len(volumes)):
+        volume = volumes[p]
         for a in range(cone.angles.shape[1]):
             weighted = (rays[p, :, a] * _lengths(cone, p, a))[:, :, None]
             for index, step, right, low, high_share in _crossings(cone, p, a, rays.shape[1], size):
