@@ -5,7 +5,7 @@ from torch import Tensor
 
 from wellposed.core.errors import DTypeError, ShapeError
 
-__all__ = ["channels_to_complex", "complex_to_channels", "real_dtype", "real_view"]
+__all__ = ["channels_to_complex", "complex_to_channels", "real_dtype", "real_view", "storable"]
 
 
 def complex_to_channels(x: Tensor) -> Tensor:
@@ -49,3 +49,10 @@ def real_dtype(dtype: torch.dtype) -> torch.dtype:
 def real_view(x: Tensor) -> Tensor:
     """Return the real and imaginary parts of a complex tensor along a new last axis."""
     return torch.view_as_real(x.resolve_conj())
+
+
+def storable(tensor: Tensor) -> Tensor:
+    """Return a contiguous copy of its own on the CPU; complex128, which safetensors lacks, as pairs of numbers."""
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu()
+    copy = plain.clone(memory_format=torch.contiguous_format)
+    return real_view(copy) if copy.dtype == torch.complex128 else copy

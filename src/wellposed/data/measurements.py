@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from wellposed.core.complex_view import real_view
+from wellposed.core.complex_view import storable
 from wellposed.core.config import to_config
 from wellposed.core.errors import ArgumentError, FormatError
 from wellposed.core.files import atomic_path, existing_file
@@ -75,7 +75,7 @@ def save_measurements(path: str | Path, y: Tree, physics: Physics) -> None:
         **{part: to_config(values[part], tensors, path=part) for part in _PARTS},
         "complex128": [name for name, tensor in tensors.items() if tensor.dtype == torch.complex128],
     }
-    stored = {name: _storable(tensor) for name, tensor in tensors.items()}
+    stored = {name: storable(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(stored, metadata={"wellposed": described(_FORMAT, _VERSION, parts)}))
 
@@ -111,12 +111,6 @@ def load_measurements(
     description = _description(path, header)
     y, physics = rebuilt(path, description, _with_complex128(path, description["complex128"], tensors), types)
     return tree_map(lambda leaf: leaf.to(device), y), physics.to(device)
-
-
-def _storable(tensor: Tensor) -> Tensor:
-    """Return a contiguous copy of its own on the CPU; complex128, which safetensors lacks, as pairs of numbers."""
-    copy = tensor.resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
-    return real_view(copy) if copy.dtype == torch.complex128 else copy
 
 
 def _read(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:

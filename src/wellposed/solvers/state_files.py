@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from wellposed.core.complex_view import real_view
+from wellposed.core.complex_view import storable
 from wellposed.core.errors import ArgumentError, FormatError
 from wellposed.core.files import atomic_path, existing_file
 from wellposed.solvers.driver import State, StateT
@@ -91,23 +91,23 @@ def load_state(path: str | Path, like: StateT) -> StateT:
     except SafetensorError as error:
         raise FormatError(f"{path} is not the file of a state, or it is truncated ({error}).") from error
     try:
-        header = json.loads(facts.get("wellposed", "{}"))
-        if header["format"] != _FORMAT:
-            raise FormatError(f"{path} is a file of another kind or version: 'save_state' writes those of states.")
-        return cast("StateT", _rebuilt(header["state"], like, tensors, like.active.device))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, FormatError):
-            raise
+        header = json.loads(facts["wellposed"])
+        kind, known = header["format"], header["state"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{path} does not hold a state: 'save_state' writes files that do.") from error
+    if kind != _FORMAT:
+        raise FormatError(f"{path} is a file of another kind or version: 'save_state' writes those of states.")
+    try:
+        return cast("StateT", _rebuilt(known, like, tensors, like.active.device))
+    except (KeyError, TypeError, RuntimeError) as error:
         raise FormatError(f"{path} does not hold a state of the class {type(like).__name__}.") from error
 
 
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """Return plain JSON for a part of a state, whose tensors are added to the others."""
     if isinstance(value, Tensor):
-        copy = value.detach().resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
-        is_wide = copy.dtype == torch.complex128
-        tensors[name] = real_view(copy) if is_wide else copy
-        return {"tensor": name, "pairs": is_wide}
+        tensors[name] = storable(value)
+        return {"tensor": name, "pairs": value.dtype == torch.complex128}
     if _is_record(value):
         parts = {key: _described(part, f"{name}.{key}", tensors) for key, part in value._asdict().items()}
         return {"record": type(value).__name__, "parts": parts}
