@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import wellposed as wp
-from wellposed.core.errors import ArgumentError, ShapeError, UnknownNameError
+from wellposed.core.errors import ArgumentError, ShapeError, SolverError, UnknownNameError
 from wellposed.data import demo_photograph, get_task
+from wellposed.solvers import LSMR, least_squares
 
 SPARSE = {"denoise-medium": 2.0, "motion-medium": 1.5, "inpaint-50": 5.0, "sr4-clean": 0.1}
 GAINS = {"denoise-medium": 2.0, "motion-medium": 2.0, "gaussian-medium": 2.0, "inpaint-50": 5.0, "sr4": 0.5}
@@ -39,6 +40,26 @@ def test_named_methods_are_the_closed_forms():
     y = physics(torch.ones(1, 1, 2, 2))
     assert wp.reconstruct(y, physics, "adjoint").flatten().tolist() == [0.25, 0.0, 4.0, 1.0]
     assert wp.reconstruct(y, physics, method="pinv").flatten().tolist() == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_a_pseudo_inverse_out_of_reach_is_least_squares_stopped_early_and_a_warning(caplog):
+    task = get_task("gaussian-hard")
+    y, physics = task.sample(demo_photograph(size=48)[:, :1], generator=torch.Generator().manual_seed(0))
+    A = physics.operator
+    with pytest.raises(SolverError):
+        A.pinv(y)
+    x_hat = wp.reconstruct(y, physics, "pinv")
+    assert torch.equal(x_hat, least_squares(A, A.adjoint, y, solver=LSMR(), throw=False).value)
+    assert "Blur is ill-conditioned: least squares ended after 200 steps" in caplog.text
+
+
+def test_a_pseudo_inverse_within_reach_is_the_dense_one_without_a_warning(caplog):
+    blur = wp.operators.Blur(torch.tensor([[[[0.1, 0.8, 0.1]]]]), (1, 6, 8), padding="valid")
+    y = torch.rand(1, *blur.measurement_shape, generator=torch.Generator().manual_seed(0))
+    assert not blur.has_closed_form("pinv")
+    expected = torch.linalg.pinv(blur.to_matrix()[0]) @ y.flatten()
+    assert torch.allclose(wp.reconstruct(y, wp.Physics(blur), "pinv").flatten(), expected, atol=1e-5)
+    assert not caplog.text
 
 
 def test_any_model_is_a_method():

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_finite
-from wellposed.core.errors import UnsupportedError
+from wellposed.core.errors import SolverError, UnsupportedError
 from wellposed.core.names import check_name
 from wellposed.core.shapes import check_tensor
 from wellposed.core.tree import Tree, tree_leaves
 from wellposed.operators import LinearOperator
 from wellposed.optim import DenoiserFunction, noise_levels
 from wellposed.physics import Physics, as_physics
+from wellposed.solvers import LSMR, Status, least_squares
 from wellposed.verbs._networks import bundled_file, network
 from wellposed.verbs._plug_and_play import denoise_parts, plug_and_play, red, scheduled
 from wellposed.verbs._variational import total_variation, wavelets
@@ -63,7 +64,21 @@ def _adjoint(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
 
 
 def _pseudo_inverse(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
-    return physics.A_dagger(y)
+    """Return the pseudo-inverse, or what least squares reach where it has no closed form and the iteration no end."""
+    operator = physics.linear_operator
+    if operator.has_closed_form("pinv"):
+        return physics.A_dagger(y)
+    solution = least_squares(operator, operator.adjoint, y, solver=LSMR(), throw=False)
+    if solution.status is Status.not_finite:
+        raise SolverError(solution.status.value)
+    if solution.status is not Status.converged:
+        logger.warning(
+            "pinv: %s is ill-conditioned: least squares ended after %d steps, short of its pseudo-inverse, which has "
+            "still more noise; methods that regularise do better",
+            type(operator).__name__,
+            solution.stats["steps"],
+        )
+    return solution.value
 
 
 def _filtered_backprojection(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
@@ -144,7 +159,7 @@ def reconstruct(
         (plug-and-play at one level), "red" (regularisation by denoising), "dip" (deep image prior: a network fitted to
         these measurements alone, minutes), "tv" (total variation) or "wavelet" (sparsity in wavelets), their weights
         chosen from the noise level and the operator, "fbp" (filtered backprojection, of sinograms), "pinv"
-        (pseudo-inverse), "adjoint", or any model called as `model(y, physics)`. By default "auto", which is what
+        (pseudo-inverse, or least squares stopped early and a logged warning, where it is out of reach), "adjoint", or any model called as `model(y, physics)`. By default "auto", which is what
         `choose_method` says and is logged as information.
     callback : callable, optional
         Called as `callback(step, max_steps)` after each step, for progress bars.
