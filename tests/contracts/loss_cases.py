@@ -33,8 +33,12 @@ def positive() -> torch.Tensor:
 class Judge(torch.nn.Module):
     """A smooth discriminator."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(random_tensor(16, 3, seed=4) / 4)
+
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        return (y.flatten(1) @ random_tensor(16, 3, seed=4) / 4).tanh()
+        return (y.flatten(1) @ self.weight).tanh()
 
 
 def frames() -> Tree:
@@ -134,6 +138,8 @@ CASES = {
 }
 NO_EXAMPLE = {
     "Choice",
+    "Companion",
+    "Discriminator",
     "Draw",
     "DrawingLoss",
     "DrawnInput",

@@ -62,8 +62,8 @@ def test_one_number_per_image_and_the_truth_is_not_looked_at(case):
 def test_the_gradient_is_that_of_finite_differences(case):
     weights = WEIGHTS.clone().requires_grad_()
     loss = case.make()
-    for multipliers in loss.multipliers():
-        multipliers.double()
+    for companion in loss.companions():
+        companion.double()
     assert torch.autograd.gradcheck(
         lambda w: value(case, w, loss=loss), (weights,), atol=2e-5, rtol=1e-3, fast_mode=True
     )
@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_finite_differences(case):
 @pytest.mark.parametrize("case", [CASES[name] for name in CASES if "UNSURE" in name])
 def test_the_gradient_of_the_multipliers_is_that_of_finite_differences(case):
     loss = case.make()
-    multipliers = loss.multipliers()[0].double()
+    multipliers = loss.companions()[0].double()
     value(case, loss=loss).sum().backward()
     gradient = multipliers.value.grad.clone()
     assert gradient.abs().max() > 0
@@ -80,7 +80,7 @@ def test_the_gradient_of_the_multipliers_is_that_of_finite_differences(case):
         sides = []
         for step in (1e-4, -1e-4):
             moved = deepcopy(loss)
-            moved.multipliers()[0].value.data.view(-1)[index] += step
+            moved.companions()[0].value.data.view(-1)[index] += step
             sides.append(float(value(case, loss=moved).detach().sum()))
         assert float(gradient.view(-1)[index]) == pytest.approx((sides[0] - sides[1]) / 2e-4, rel=1e-5, abs=1e-8)
 

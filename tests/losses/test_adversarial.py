@@ -8,8 +8,8 @@ from torch import nn
 
 import wellposed as wp
 from tests.support.tensors import random_tensor, seeded
-from wellposed.core.errors import ArgumentError, UnknownNameError
-from wellposed.losses import UAIR, AmbientGAN
+from wellposed.core.errors import ArgumentError, UnknownNameError, UnsupportedError
+from wellposed.losses import UAIR, AmbientGAN, Discriminator
 from wellposed.noise import Gaussian
 from wellposed.operators import Mask
 
@@ -20,8 +20,12 @@ ONE, OTHER = (Mask(random_tensor(1, 1, 4, 4, seed=seed)) for seed in (2, 3))
 class Mean(nn.Module):
     """Judges by the mean of each row of pixels."""
 
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
+
     def forward(self, y):
-        return y.mean(-1)
+        return self.scale * y.mean(-1)
 
 
 def rows(image):
@@ -77,6 +81,46 @@ def test_the_reconstruction_is_a_constant_to_the_discriminator_and_only_to_it():
     assert x_hat.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.1])
+def test_one_backward_gives_the_network_and_the_discriminator_a_gradient_each(weight):
+    """That of the network is of what it minimises, and that of the discriminator of what the latter minimises."""
+    physics, x_hat = wp.Physics(ONE), X_HAT.clone().requires_grad_()
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 1).double())
+    loss = AmbientGAN(judge)
+    (weight * loss)(x_hat=x_hat, y=Y, physics=physics, model=None).sum().backward()
+    fooled = torch.nn.functional.softplus(-judge(ONE(x_hat))).sum()
+    (expected,) = torch.autograd.grad(fooled, x_hat)
+    torch.testing.assert_close(x_hat.grad, weight * expected)
+    uncovered = loss.discriminator_loss(x_hat=X_HAT, y=Y, physics=physics).sum()
+    (expected,) = torch.autograd.grad(uncovered, judge[1].weight)
+    torch.testing.assert_close(judge[1].weight.grad, weight * expected)
+    with torch.no_grad():
+        value = loss(x_hat=x_hat, y=Y, physics=physics, model=None).sum()
+    torch.testing.assert_close(value, fooled.detach())
+
+
+def test_the_discriminator_moves_as_by_adam_and_not_where_it_shall_not():
+    mine, theirs = (nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1, bias=False)) for _ in range(2))
+    theirs.load_state_dict(mine.state_dict())
+    judge = Discriminator(mine, learning_rate=0.03, betas=(0.6, 0.9))
+    optimiser = torch.optim.Adam(theirs.parameters(), lr=0.03, betas=(0.6, 0.9))
+    for seed in range(5):
+        y = random_tensor(8, 3, seed=seed).float()
+        theirs(y).square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        judge(y).square().mean().backward()
+        judge.step(unless=torch.tensor(False))
+        for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(one, other)
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    judge.step()
+    judge(y).mean().backward()
+    judge.step(unless=torch.tensor(True))
+    assert all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
+    assert all(weight.grad is None for weight in mine.parameters())
+
+
 class Energy(nn.Module):
     """Judges by the energy of what was measured."""
 
@@ -124,5 +168,13 @@ def test_the_best_judge_leads_to_the_spread_of_images_that_are_only_seen_through
 def test_bad_arguments_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'least squares'"):
         AmbientGAN(Mean(), game="least square")
+    with pytest.raises(ArgumentError, match="Flatten has no parameters"):
+        AmbientGAN(nn.Flatten())
+    with pytest.raises(ArgumentError, match="learning rate above 0"):
+        Discriminator(Mean(), learning_rate=0)
+    with pytest.raises(ArgumentError, match="betas"):
+        Discriminator(Mean(), betas=(1.0, 0.9))
+    with pytest.raises(UnsupportedError, match="a tuple of 2"):
+        AmbientGAN(Mean()).discriminator_loss(x_hat=X_HAT, y=(Y, Y), physics=wp.Physics(ONE))
     with pytest.raises(ArgumentError, match="consistency"):
         UAIR(Mean(), consistency=-1)

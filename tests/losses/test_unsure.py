@@ -21,7 +21,7 @@ def clean():
 
 def find(loss, y, precision, traces):
     """Alternate the exact minimiser over linear estimators, W = I - S C^-1, with a step of the multipliers."""
-    multipliers = loss.multipliers()[0]
+    multipliers = loss.companions()[0]
     multipliers.double()
     generator = seeded(3)
     for _ in range(60):
@@ -33,7 +33,7 @@ def find(loss, y, precision, traces):
 
         value = loss(x_hat=model(y, PHYSICS), y=y, physics=PHYSICS, model=model, generator=generator)
         value.mean().backward()
-        multipliers.ascend()
+        multipliers.step()
     return multipliers.value.detach()
 
 
@@ -115,17 +115,17 @@ def test_multipliers_climb_with_momentum_and_stay_above_their_bound():
     values = []
     for slope in (1.0, 0.0, -10.0):
         (slope * multipliers.value).sum().backward()
-        multipliers.ascend()
+        multipliers.step()
         values.append(multipliers.value.item())
     assert values == [1.5, 1.75, 0.0]
-    multipliers.ascend()
+    multipliers.step()
     assert multipliers.value.item() == 0.0
 
 
 def test_each_multiplier_may_have_a_rate_of_its_own():
     multipliers = Multipliers(torch.zeros(2), rate=torch.tensor([0.5, 2.0]), momentum=0.0)
     multipliers.value.sum().backward()
-    multipliers.ascend()
+    multipliers.step()
     assert multipliers.value.tolist() == [0.5, 2.0]
     with pytest.raises(ArgumentError, match="finite rate above 0"):
         Multipliers(torch.zeros(2), rate=torch.tensor([0.5, 0.0]), momentum=0.0)
@@ -136,8 +136,8 @@ def test_gain_and_level_climb_alike_where_measurements_are_a_half():
     loss = UNSURE("poisson_gaussian", start=0.0, rate=0.1, step=None)
     y, physics = torch.full((1, 1, 64, 64), 0.5), wp.Physics(wp.operators.Identity())
     loss(x_hat=y / 2, y=y, physics=physics, model=lambda y, _: y / 2, generator=seeded()).sum().backward()
-    loss.multipliers()[0].ascend()
-    level, gain = loss.multipliers()[0].value.tolist()
+    loss.companions()[0].step()
+    level, gain = loss.companions()[0].value.tolist()
     assert gain * 0.5 == pytest.approx(level, rel=1e-5)
     assert level == pytest.approx(0.1, rel=0.1)
 
@@ -145,9 +145,9 @@ def test_gain_and_level_climb_alike_where_measurements_are_a_half():
 def test_sums_and_weights_hand_the_multipliers_on():
     one, other = UNSURE(), UNSURE("poisson_gaussian")
     total = MeasurementConsistency() + 0.5 * one + other
-    assert total.multipliers() == (*one.multipliers(), *other.multipliers())
-    assert total.at(0.5).multipliers() == total.multipliers()
-    assert MeasurementConsistency().multipliers() == ()
+    assert total.companions() == (*one.companions(), *other.companions())
+    assert total.at(0.5).companions() == total.companions()
+    assert MeasurementConsistency().companions() == ()
 
 
 def test_what_makes_no_sense_is_refused():

@@ -68,7 +68,7 @@ def test_losses_are_named_with_weight_and_arguments(text, expected):
 def test_arguments_of_unsure_arrive():
     loss = build_loss(read("{UNSURE: {arguments: {unknown: poisson_gaussian, start: 0.01}}}")).loss
     assert isinstance(loss, UNSURE)
-    assert loss.multipliers()[0].value.tolist() == pytest.approx([0.01, 0.0])
+    assert loss.companions()[0].value.tolist() == pytest.approx([0.01, 0.0])
 
 
 def test_every_loss_is_known_or_needs_what_a_file_cannot_hold():

@@ -4,7 +4,9 @@ from wellposed.losses._virtual import virtual_losses
 from wellposed.losses.adversarial import UAIR, AmbientGAN, Game
 from wellposed.losses.base import Loss, Ramp, Reconstructor, Sum, Weighted
 from wellposed.losses.choose import Choice, Knowledge, choose_loss
+from wellposed.losses.companion import Companion
 from wellposed.losses.consistency import MeasurementConsistency
+from wellposed.losses.discriminator import Discriminator
 from wellposed.losses.drawn_input import Draw, DrawingLoss, DrawnInput, adapted_for_test
 from wellposed.losses.dynamic import Artifact2Artifact, phase2phase
 from wellposed.losses.ensure import ENSURE
@@ -37,6 +39,8 @@ __all__ = [
     "AmbientGAN",
     "Artifact2Artifact",
     "Choice",
+    "Companion",
+    "Discriminator",
     "Draw",
     "DrawingLoss",
     "DrawnInput",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,11 @@ from torch.nn.functional import softplus
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.names import check_name
-from wellposed.core.tree import Tree
-from wellposed.losses._residuals import difference, mean_square
+from wellposed.core.tree import Tree, tree_map
+from wellposed.losses._residuals import difference, mean_square, one_tensor
 from wellposed.losses._virtual import Operators, exchanged, with_noise
 from wellposed.losses.base import Loss, Reconstructor
+from wellposed.losses.discriminator import Discriminator
 from wellposed.physics import Physics
 
 __all__ = ["UAIR", "AmbientGAN", "Game"]
@@ -36,15 +37,23 @@ class AdversarialLoss(Loss):
     ``"least squares"``  :math:`(D(y) - 1)^2 + D(\hat y)^2`              :math:`(D(\hat y) - 1)^2`
     ==================== =============================================== ================================
 
-    each the mean over all that D returns of an image.
+    each the mean over all that D returns of an image. A loss has the value of the right column. Its gradient in the
+    network is that of the right column too, with D as it is; its gradient in D is that of the left one, with the
+    reconstruction as it is. So one `backward` serves both.
     """
 
-    discriminator: nn.Module = field(repr=False, compare=False)
+    discriminator: Discriminator | nn.Module = field(repr=False, compare=False)
     operators: Operators = field(default=None, repr=False)
     game: Game = field(default="cross entropy", kw_only=True)
 
     def __post_init__(self) -> None:
         check_name("game", self.game, ("cross entropy", "least squares"))
+        if not isinstance(self.discriminator, Discriminator):
+            object.__setattr__(self, "discriminator", Discriminator(self.discriminator))
+
+    def companions(self) -> tuple[Discriminator, ...]:
+        """Return the discriminator."""
+        return (self._judge,)
 
     def discriminator_loss(
         self, *, x_hat: Tensor, y: Tree, physics: Physics, generator: torch.Generator | None = None
@@ -63,7 +72,7 @@ class AdversarialLoss(Loss):
         Tensor, shape (B,)
         """
         fake, _ = self._measured_again(x_hat.detach(), physics, generator)
-        return self._real(self._verdict(y), is_real=True) + self._real(self._verdict(fake), is_real=False)
+        return self._uncovering(fake, y)
 
     def _measured_again(
         self, x_hat: Tensor, physics: Physics, generator: torch.Generator | None
@@ -72,11 +81,21 @@ class AdversarialLoss(Loss):
             physics = exchanged(type(self).__name__, physics, len(x_hat), self.operators, generator)
         return with_noise(physics.operator(x_hat), physics, generator), physics
 
-    def _fooling(self, fake: Tree) -> Tensor:
-        return self._real(self._verdict(fake), is_real=True)
+    @property
+    def _judge(self) -> Discriminator:
+        return cast("Discriminator", self.discriminator)
 
-    def _verdict(self, y: Tree) -> Tensor:
-        return self.discriminator(y).flatten(1)
+    def _played(self, fake: Tree, y: Tree) -> Tensor:
+        """Return what the network minimises, and let the discriminator have the gradient of what it minimises."""
+        value = self._real(self._judge.fixed(one_tensor(type(self).__name__, fake)), is_real=True)
+        if not torch.is_grad_enabled():
+            return value
+        other = self._uncovering(tree_map(Tensor.detach, fake), y)
+        return value + (other - other.detach())
+
+    def _uncovering(self, fake: Tree, y: Tree) -> Tensor:
+        real, fake = (one_tensor(type(self).__name__, measured) for measured in (y, fake))
+        return self._real(self._judge(real), is_real=True) + self._real(self._judge(fake), is_real=False)
 
     def _real(self, verdict: Tensor, *, is_real: bool) -> Tensor:
         """Return how far verdicts are from the right one."""
@@ -95,13 +114,13 @@ class AmbientGAN(AdversarialLoss):
     The measurements of all images have one distribution, and where that determines the distribution of images the
     network that fools every discriminator gives such images. It does not tell which image belongs to which
     measurements: add `MeasurementConsistency` or `SURE`. The noise of the physics is drawn anew, a constant to
-    autograd. The discriminator is yours and is not trained here: in a loop of your own, take a step on
-    `discriminator_loss` before each step of the network. One evaluation in training, one at test.
+    autograd. The discriminator learns beside the network, by one `backward`: the trainer sees to it, and in a loop of
+    your own `for companion in loss.companions(): companion.step()`. One evaluation in training, one at test.
 
     Parameters
     ----------
-    discriminator : nn.Module
-        ``verdicts = discriminator(y)``, large for measurements; of any shape (B, ...).
+    discriminator : Discriminator or nn.Module
+        The network that judges, of which a `Discriminator` with its defaults is made; or one with others.
     operators : sequence of Operator, or callable, optional
         By which the reconstruction is measured again, as in `MultiOperatorImaging`; None: by its own.
     game : {"cross entropy", "least squares"}
@@ -120,21 +139,21 @@ class AmbientGAN(AdversarialLoss):
     Examples
     --------
     >>> import wellposed as wp
-    >>> discriminator = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
-    >>> loss = AmbientGAN(discriminator)
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
+    >>> loss = AmbientGAN(Discriminator(network, learning_rate=1e-3))
     >>> y, physics = torch.rand(8, 1, 4, 4), wp.Physics(wp.operators.Identity(), wp.noise.Gaussian(0.1))
-    >>> optimiser = torch.optim.Adam(discriminator.parameters())
-    >>> loss.discriminator_loss(x_hat=0.5 * y, y=y, physics=physics).mean().backward()
-    >>> optimiser.step()
-    >>> loss(x_hat=0.5 * y, y=y, physics=physics, model=None).shape
+    >>> value = loss(x_hat=0.5 * y, y=y, physics=physics, model=None)
+    >>> value.shape
     torch.Size([8])
+    >>> value.mean().backward()
+    >>> loss.companions()[0].step()
     """
 
     def __call__(
         self,
         *,
         x_hat: Tensor,
-        y: Tree,  # noqa: ARG002
+        y: Tree,
         physics: Physics,
         model: Reconstructor,  # noqa: ARG002
         x: Tensor | None = None,  # noqa: ARG002
@@ -142,7 +161,7 @@ class AmbientGAN(AdversarialLoss):
     ) -> Tensor:
         """Return the loss of each image, shape (B,)."""
         fake, _ = self._measured_again(x_hat, physics, generator)
-        return self._fooling(fake)
+        return self._played(fake, y)
 
 
 @final
@@ -194,7 +213,7 @@ class UAIR(AdversarialLoss):
         self,
         *,
         x_hat: Tensor,
-        y: Tree,  # noqa: ARG002
+        y: Tree,
         physics: Physics,
         model: Reconstructor,
         x: Tensor | None = None,  # noqa: ARG002
@@ -203,4 +222,4 @@ class UAIR(AdversarialLoss):
         """Return the loss of each image, shape (B,)."""
         fake, other = self._measured_again(x_hat, physics, generator)
         back = difference(other.operator(model(fake, other)), fake)
-        return self._fooling(fake) + self.consistency * mean_square(back)
+        return self._played(fake, y) + self.consistency * mean_square(back)

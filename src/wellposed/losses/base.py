@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.tree import Tree
-from wellposed.losses.multipliers import Multipliers
+from wellposed.losses.companion import Companion
 from wellposed.physics import Physics
 
 __all__ = ["Loss", "Ramp", "Reconstructor", "Sum", "Weighted"]
@@ -69,7 +69,7 @@ class Loss(ABC):
         """Return the network to train: `model` itself, or one around it that splits or corrupts the measurements."""
         return model
 
-    def multipliers(self) -> tuple[Multipliers, ...]:
+    def companions(self) -> tuple[Companion, ...]:
         """Return what the loss learns beside the network; mostly nothing."""
         return ()
 
@@ -173,9 +173,9 @@ class Weighted(Loss):
         """Return the network as the loss wants it."""
         return self.loss.adapt(model)
 
-    def multipliers(self) -> tuple[Multipliers, ...]:
+    def companions(self) -> tuple[Companion, ...]:
         """Return those of the loss."""
-        return self.loss.multipliers()
+        return self.loss.companions()
 
 
 @final
@@ -225,9 +225,9 @@ class Sum(Loss):
             model = loss.adapt(model)
         return model
 
-    def multipliers(self) -> tuple[Multipliers, ...]:
+    def companions(self) -> tuple[Companion, ...]:
         """Return those of all losses."""
-        return tuple(multipliers for loss in self.losses for multipliers in loss.multipliers())
+        return tuple(companion for loss in self.losses for companion in loss.companions())
 
 
 def _terms(loss: Loss) -> tuple[Loss, ...]:

@@ -8,18 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.core.errors import ArgumentError
+from wellposed.losses.companion import Companion
 
 __all__ = ["Multipliers"]
 
 
 @final
-class Multipliers(nn.Module):
+class Multipliers(Companion):
     r"""Numbers by which a loss weights its constraints, learnt by gradient ascent with momentum.
 
     .. math:: v \leftarrow \mu v + \frac{\partial \ell}{\partial \eta}, \qquad \eta \leftarrow \eta + \rho v
-
-    The trainer calls `ascend` after each step and keeps the state in its checkpoints; so does a loop of your own:
-    `for multipliers in loss.multipliers(): multipliers.ascend()`, after `backward`.
 
     Parameters
     ----------
@@ -41,7 +39,7 @@ class Multipliers(nn.Module):
     --------
     >>> multipliers = Multipliers(torch.zeros(1), rate=0.5, momentum=0.0)
     >>> (3 * multipliers.value).sum().backward()
-    >>> multipliers.ascend()
+    >>> multipliers.step()
     >>> multipliers.value.item()
     1.5
     """
@@ -62,14 +60,8 @@ class Multipliers(nn.Module):
         self.register_buffer("rate", rates.to(start), persistent=False)
 
     @torch.no_grad()
-    def ascend(self, *, unless: Tensor | None = None) -> None:
-        """Take a step along the gradient, where there is one, and forget the gradient.
-
-        Parameters
-        ----------
-        unless : Tensor of bool, shape (), optional
-            If true, everything stays as it is; the host does not wait to know.
-        """
+    def step(self, *, unless: Tensor | None = None) -> None:
+        """Take a step along the gradient."""
         gradient = self.value.grad
         if gradient is None:
             return

@@ -46,8 +46,8 @@ class UNSURE(SteinLoss):
     :math:`\mathrm{MMSE} / (1 - \mathrm{MMSE} / \sigma^2)`: a little more than the least possible one. The noise of the
     physics is not asked. Two evaluations in training, one at test.
 
-    The multipliers are the only state of a loss; `multipliers()` gives them to the trainer, which moves and keeps them
-    beside the weights, of a copy.
+    The multipliers are state of the loss; `companions()` gives them to the trainer, which moves and keeps them beside
+    the weights, of a copy.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ class UNSURE(SteinLoss):
     >>> loss = UNSURE(start=0.01)
     >>> y, physics = torch.rand(1, 1, 8, 8), wp.Physics(wp.operators.Identity())
     >>> loss(x_hat=0.5 * y, y=y, physics=physics, model=lambda y, physics: 0.5 * y).sum().backward()
-    >>> loss.multipliers()[0].ascend()
-    >>> bool(loss.multipliers()[0].value > 0.01)
+    >>> loss.companions()[0].step()
+    >>> bool(loss.companions()[0].value > 0.01)
     True
     """
 
@@ -116,7 +116,7 @@ class UNSURE(SteinLoss):
         kernel[self.kernel_size // 2, self.kernel_size // 2] = self.start
         return kernel
 
-    def multipliers(self) -> tuple[Multipliers, ...]:
+    def companions(self) -> tuple[Multipliers, ...]:
         """Return the multipliers; the value of the only entry is what is learnt."""
         return (self._learnt,)
 

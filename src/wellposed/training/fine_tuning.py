@@ -57,7 +57,7 @@ class FineTuned:
     model : nn.Module
         With the weights of the best step, in evaluation mode.
     loss : Loss
-        As it was at the end, whose `multipliers` are learnt.
+        As it was at the end, whose `companions` are learnt.
     why : str
         Why this loss.
     scheme : {"recorruption", "splitting", "hidden pixels"}

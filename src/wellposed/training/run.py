@@ -101,7 +101,7 @@ class Outcome:
         The best mean of them so far; None without validation.
     best_step : int
     loss : Loss
-        As it was at the end: a copy, whose `multipliers` are learnt.
+        As it was at the end: a copy, whose `companions` are learnt.
     """
 
     model: nn.Module = field(repr=False)

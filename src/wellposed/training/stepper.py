@@ -34,7 +34,7 @@ class Stepper:
     The micro-batches of a step are dealt to the processes in turn; gradients and losses are summed over them in one
     tensor, so that all processes move the same weights in the same way. Nothing is read from the device. From the first
     gradient on that is not finite the weights stay as they are, which half precision alone answers with another scale.
-    The multipliers of the loss, which is copied too, climb while the weights descend.
+    The companions of the loss, which is copied too, learn beside it.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Stepper:
         lay_channels_last(self.network)
         self.average = MovingAverage(self.network, options.ema)
         self._exercises, self._loss, self._options = exercises, deepcopy(loss), options
-        self._multipliers = nn.ModuleList(self._loss.multipliers()).to(device)
+        self._companions = nn.ModuleList(self._loss.companions()).to(device)
         self._accelerator, self._device = accelerator, device
         self._names = [name for name, weight in self.network.named_parameters() if weight.requires_grad]
         movable = [weight for weight in self.network.parameters() if weight.requires_grad]
@@ -92,6 +92,8 @@ class Stepper:
             self._differentiate(step, part, loss, model)
         if self._accelerator.num_processes > 1:
             gradients.whole.copy_(self._accelerator.reduce(gradients.whole, reduction="sum"))
+            for value in self._companions.parameters():
+                value.grad = torch.zeros_like(value) if value.grad is None else value.grad
             for slope in self._slopes():
                 slope.copy_(self._accelerator.reduce(slope, reduction="sum"))
         length = torch.linalg.vector_norm(gradients.gradient) / self._scale
@@ -130,14 +132,14 @@ class Stepper:
         self._optimiser.step()
         for slope in self._slopes():
             slope.div_(self._scale)
-        for multipliers in self._loss.multipliers():
-            multipliers.ascend(unless=self._stuck | overflow)
+        for companion in self._loss.companions():
+            companion.step(unless=self._stuck | overflow)
         if options.precision == "fp16":
             self._rescale(overflow)
 
     def _slopes(self) -> list[Tensor]:
-        """Return the gradients of the multipliers of the loss."""
-        return [value.grad for value in self._multipliers.parameters() if value.grad is not None]
+        """Return the gradients of the companions of the loss."""
+        return [value.grad for value in self._companions.parameters() if value.grad is not None]
 
     def _rescale(self, overflow: Tensor) -> None:
         """Halve the scale of the loss after an overflow, double it after two thousand steps without one."""
@@ -148,7 +150,7 @@ class Stepper:
 
     @property
     def loss(self) -> Loss:
-        """The loss, with its multipliers as they are now."""
+        """The loss, with its companions as they are now."""
         return self._loss
 
     def tensors(self) -> dict[str, Tensor]:
@@ -157,7 +159,7 @@ class Stepper:
         kept |= {f"ema.{name}": value for name, value in self.average.network.state_dict().items()}
         for name, weight in zip(self._names, self._gradients.weights, strict=True):
             kept |= {f"adam.{key}.{name}": value for key, value in self._optimiser.state[weight].items()}
-        kept |= {f"multipliers.{name}": value for name, value in self._multipliers.state_dict().items()}
+        kept |= {f"companions.{name}": value for name, value in self._companions.state_dict().items()}
         return {**kept, "scale.scale": self._scale, "scale.calm": self._calm}
 
     def restore(self, checkpoint: Checkpoint) -> bool:
@@ -170,9 +172,9 @@ class Stepper:
         """
         _fill(self.network, checkpoint.part("weights"))
         _fill(self.average.network, checkpoint.part("ema"))
-        learnt = checkpoint.part("multipliers")
-        if learnt.keys() == self._multipliers.state_dict().keys():
-            _fill(self._multipliers, learnt)
+        learnt = checkpoint.part("companions")
+        if learnt.keys() == self._companions.state_dict().keys():
+            _fill(self._companions, learnt)
         moments = checkpoint.part("adam")
         if not moments:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ def _pseudo_inverse(y: Tree, physics: Physics, _callback: Progress | None) -> Te
             type(operator).__name__,
             solution.stats["steps"],
         )
-    return solution.value
+    return cast("Tensor", solution.value)
 
 
 def _filtered_backprojection(y: Tree, physics: Physics, _callback: Progress | None) -> Tensor:
@@ -159,8 +159,9 @@ def reconstruct(
         (plug-and-play at one level), "red" (regularisation by denoising), "dip" (deep image prior: a network fitted to
         these measurements alone, minutes), "tv" (total variation) or "wavelet" (sparsity in wavelets), their weights
         chosen from the noise level and the operator, "fbp" (filtered backprojection, of sinograms), "pinv"
-        (pseudo-inverse, or least squares stopped early and a logged warning, where it is out of reach), "adjoint", or any model called as `model(y, physics)`. By default "auto", which is what
-        `choose_method` says and is logged as information.
+        (pseudo-inverse; where it is out of reach, least squares stopped early and a logged warning), "adjoint", or any
+        model called as `model(y, physics)`. By default "auto", which is what `choose_method` says and is logged as
+        information.
     callback : callable, optional
         Called as `callback(step, max_steps)` after each step, for progress bars.
 
