@@ -108,6 +108,8 @@ def test_fixed_problems_need_images():
         FixedProblem(problem, count=0)
     with pytest.raises(ArgumentError, match="batch_size 0"):
         FixedProblem(problem, batch_size=0)
+    with pytest.raises(ArgumentError, match="margin of at least 0, got -1"):
+        FixedProblem(problem, margin=-1)
 
 
 def test_speed_counts_the_images_of_all_batches_but_the_first(monkeypatch):

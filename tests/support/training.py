@@ -54,7 +54,7 @@ def toys():
     return [Exercise(Toy("faint", 0.05), batch=4), Exercise(Toy("noisy", 0.2), batch=6, weight=2.0)]
 
 
-def toy_trainer(folder=None, **changes):
+def toy_trainer(folder=None, *, validation=None, **changes):
     settings = {
         "steps": 12,
         "accumulate": 2,
@@ -70,7 +70,8 @@ def toy_trainer(folder=None, **changes):
         "tensorboard": False,
         "device": "cpu",
     }
-    return Trainer(corrector(), toys(), Options(**settings | changes), validation=[Toy("held out")], folder=folder)
+    validation = [Toy("held out")] if validation is None else validation
+    return Trainer(corrector(), toys(), Options(**settings | changes), validation=validation, folder=folder)
 
 
 def run_in(folder, steps):

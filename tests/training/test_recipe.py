@@ -159,6 +159,11 @@ def test_losses(loss, expected):
         ),
         ("validation={problems: [{task: sr4}]}", "recipe.yaml: validation.problems[0]: the key 'data' is missing."),
         ("validation={problems: [{batch: 4}]}", "recipe.yaml: validation.problems[0]: unknown key 'batch'."),
+        ("problems[0].margin=2", "recipe.yaml: problems[0]: unknown key 'margin'."),
+        (
+            "validation={problems: [{task: random-deblur, data: photographs, channels: 3, margin: 16}], crop: 32}",
+            "recipe.yaml: validation.problems[0].margin: leaves nothing of crops of 32 pixels.",
+        ),
         ("loss=L3", "recipe.yaml: loss: unknown loss 'L3'"),
         ("loss={L1: -1}", "recipe.yaml: loss.L1: expected a number from 0, got -1."),
         ("loss={L1: {first: 1, last: 0, begin: 1}}", "recipe.yaml: loss.L1: Ramp expects 0 <= begin < end <= 1"),

@@ -76,11 +76,18 @@ def test_problems_are_as_the_recipe_says(root):
     (exercise,), (validation,) = trainer.exercises, trainer.validation
     assert (exercise.batch, exercise.weight) == (2, 3.0)
     assert exercise.problem.name == "denoise-medium-colour"
-    for problem, size in ((exercise.problem, 16), (validation, 12)):
+    for problem, size in ((exercise.problem, 16), (validation.problem, 12)):
         y, physics, x = problem.batch(3, generator=torch.Generator().manual_seed(0))
         assert y.shape == x.shape == (3, 3, size, size)
         assert physics.noise.sigma.tolist() == pytest.approx([0.3] * 3)
-    assert (exercise.problem.augment, validation.augment) == (True, False)
+    assert (exercise.problem.augment, validation.problem.augment) == (True, False)
+    assert (validation.count, validation.margin) == (2, 0)
+
+
+def test_the_validation_leaves_out_the_margin_that_the_recipe_says(root):
+    settings = "validation={problems: [{task: denoise-medium, data: photographs, channels: 3, margin: 3}]}"
+    (validation,) = prepare(recipe(root, settings)).trainer.validation
+    assert validation.margin == 3
 
 
 @pytest.mark.parametrize(("kind", "channels", "dtype"), [("photographs", 1, "uint8"), ("mri", 1, "uint16")])

@@ -159,6 +159,22 @@ def test_validation_scores_the_averaged_weights_before_between_and_at_the_end(tm
     assert str(outcome.best_step) == max(rows, key=lambda row: float(row["psnr"]))["step"]
 
 
+@pytest.mark.parametrize("margin", [0, 2])
+def test_the_margin_of_a_validation_problem_is_not_scored(margin):
+    fixed = FixedProblem(Toy("held out"), 5, margin=margin)
+    (batch,) = fixed
+    with torch.no_grad():
+        x_hat = corrector()(batch.y, batch.physics)
+    inner = (..., slice(margin, 12 - margin), slice(margin, 12 - margin))
+    expected = psnr(x_hat[inner], batch.x[inner], data_range=1.0).mean().item()
+    assert toy_trainer(steps=4, validation=[fixed]).run().before["held out"] == pytest.approx(expected)
+
+
+def test_a_margin_that_leaves_nothing_is_refused():
+    with pytest.raises(ArgumentError, match="margin of 6 leaves nothing of an image of shape"):
+        toy_trainer(steps=4, validation=[FixedProblem(Toy("held out"), 5, margin=6)]).run()
+
+
 def test_the_best_weights_are_kept_as_a_model_file(tmp_path):
     """Training away from the truth makes every validation worse, so that the first weights stay the best."""
 

@@ -160,11 +160,13 @@ class FixedProblem:
     batch_size : int
         Most images in one batch.
     seed : int
+    margin : int
+        Pixels along each border that are not scored, such as those that a blur measures in part.
 
     Raises
     ------
     ArgumentError
-        If a number is not above zero.
+        If a number is out of its range.
 
     Examples
     --------
@@ -179,10 +181,13 @@ class FixedProblem:
     count: int = 16
     batch_size: int = 16
     seed: int = 0
+    margin: int = 0
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.batch_size < 1:
             raise ArgumentError(f"FixedProblem expects images, got count {self.count}, batch_size {self.batch_size}.")
+        if self.margin < 0:
+            raise ArgumentError(f"FixedProblem expects a margin of at least 0, got {self.margin}.")
 
     @property
     def name(self) -> str:

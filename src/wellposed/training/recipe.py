@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, final
 
@@ -11,6 +12,8 @@ from wellposed.training.options import Options
 from wellposed.training.recipe_losses import LossPart, read_loss
 from wellposed.training.recipe_model import ModelPart, read_model
 from wellposed.training.recipe_problems import (
+    OF_TRAINING,
+    OF_VALIDATION,
     DataPart,
     ProblemPart,
     ValidationPart,
@@ -74,8 +77,9 @@ class Recipe:
         del content["file"]
         for name in OF_THE_MACHINE:
             del content["training"][name]
-        for problem in content["validation"]["problems"]:
-            del problem["weight"], problem["batch"]
+        training, validation = content["problems"], content["validation"]["problems"]
+        for problem, name in (*product(training, OF_VALIDATION), *product(validation, OF_TRAINING)):
+            del problem[name]
         return {"version": RECIPE_VERSION, **_without_nothing(content)}
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ from wellposed.training.recipe_model import ModelPart
 from wellposed.training.recipe_reader import Entry
 
 __all__ = [
+    "OF_TRAINING",
+    "OF_VALIDATION",
     "DataPart",
     "Kind",
     "NoisePart",
@@ -27,6 +29,9 @@ __all__ = [
 
 Kind: TypeAlias = Literal["photographs", "ct", "mri"]
 """What the pictures of a folder are: 8-bit colours; CT slices of 16 bits, Hounsfield units plus 1024; magnitudes."""
+
+OF_TRAINING, OF_VALIDATION = ("batch", "weight"), ("margin",)
+"""The keys that only problems to train on have, and only those to validate on."""
 
 _WORDS = {1: "grey", 2: "complex", 3: "colour"}
 
@@ -88,6 +93,8 @@ class ProblemPart:
         Images a step; by default what the training says.
     weight : float
         In the loss, relative to the mean of all problems.
+    margin : int
+        Of the validation: pixels along each border that are not scored.
     """
 
     name: str
@@ -97,6 +104,7 @@ class ProblemPart:
     noise: NoisePart | None = None
     batch: int | None = None
     weight: float = 1.0
+    margin: int = 0
 
     def chosen_task(self) -> Task:
         """Return the task, with the noise of the recipe."""
@@ -139,9 +147,10 @@ def read_problems(
 ) -> tuple[ProblemPart, ...]:
     """Read a list of problems on crops of a size, which must suit the model and the data.
 
-    Those of the validation have neither a batch nor a weight.
+    Those of the validation have neither a batch nor a weight, and a margin instead.
     """
-    keys = [field.name for field in fields(ProblemPart) if not (is_validation and field.name in ("batch", "weight"))]
+    others = OF_TRAINING if is_validation else OF_VALIDATION
+    keys = [field.name for field in fields(ProblemPart) if field.name not in others]
     with torch.device("meta"):
         channels = getattr(model.build(), "channels", None)
     problems: dict[str, ProblemPart] = {}
@@ -151,6 +160,8 @@ def read_problems(
             child.fail(f"there is a problem {problem.name!r} already: give this one a 'name' of its own.")
         if channels is not None and channels != problem.channels:
             child.child("channels").fail(f"{model.name} is built for {channels} channels, not {problem.channels}.")
+        if 2 * problem.margin >= crop.whole(least=1):
+            child.child("margin").fail(f"leaves nothing of crops of {crop.whole(least=1)} pixels.")
         problems[problem.name] = problem
     _check_crop(crop, tuple(problems.values()))
     return tuple(problems.values())
@@ -169,6 +180,7 @@ def _problem(entry: Entry, data: Mapping[str, DataPart]) -> ProblemPart:
         noise=_noise(entry.child("noise")) if entry.has("noise") else None,
         batch=entry.child("batch").whole(least=1) if entry.has("batch") else None,
         weight=entry.child("weight", 1.0).positive(),
+        margin=entry.child("margin", 0).whole(least=0),
     )
 
 

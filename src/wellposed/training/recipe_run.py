@@ -19,7 +19,7 @@ from wellposed.core.errors import ArgumentError
 from wellposed.core.files import atomic_path
 from wellposed.core.names import optional_import
 from wellposed.data.image_store import ImageStore
-from wellposed.data.problems import SimulatedProblem
+from wellposed.data.problems import FixedProblem, SimulatedProblem
 from wellposed.models import RAM, DenoiserTiny, DRUNet, initialise_from_drunet, initialise_from_tiny, weights
 from wellposed.models.base import Denoiser
 from wellposed.training.denoising import Denoising
@@ -169,7 +169,11 @@ def prepare(
         for problem in recipe.problems
     ]
     validation = [
-        _simulated(problem, _held_out(pictures[problem.data]), recipe.validation.crop, augment=False)
+        FixedProblem(
+            _simulated(problem, _held_out(pictures[problem.data]), recipe.validation.crop, augment=False),
+            recipe.training.validation_batch,
+            margin=problem.margin,
+        )
         for problem in recipe.validation.problems
     ]
     trainer = Trainer(

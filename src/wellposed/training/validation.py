@@ -56,8 +56,10 @@ class Validation:
     def __init__(self, problems: Sequence[Problem | FixedProblem], images: int, device: torch.device) -> None:
         self.names = [problem.name for problem in problems]
         self._batches: list[list[_Pairs]] = []
+        self._margins: list[int] = []
         for problem in problems:
             fixed = problem if isinstance(problem, FixedProblem) else FixedProblem(problem, images)
+            self._margins.append(fixed.margin)
             pairs = [moved(batch, device) for batch in fixed]
             if any(batch.x is None for batch in pairs):
                 raise ArgumentError(f"validation needs true images, and the problem {problem.name} has none.")
@@ -65,14 +67,27 @@ class Validation:
 
     @torch.no_grad()
     def examine(self, index: int, network: Callable[[Tree, Physics], Tensor]) -> Examined:
-        """Reconstruct the images of one problem and compare them with the truth, for a data range of 1."""
+        """Reconstruct the images of one problem and compare them with the truth, for a data range of 1.
+
+        Raises
+        ------
+        ArgumentError
+            If the margin of the problem leaves nothing of its images.
+        """
         scores, panel = [], None
         for y, physics, x in self._batches[index]:
             x_hat = network(y, physics)
-            scores.append(psnr(x_hat, x, data_range=1.0))
+            scores.append(psnr(*(_within(image, self._margins[index]) for image in (x_hat, x)), data_range=1.0))
             if panel is None:
                 panel = _panel([_levelled(physics.A_adjoint(y), x), x_hat, x])
         return Examined(float(torch.cat(scores).mean()), torch.zeros(3, 1, 1) if panel is None else panel)
+
+
+def _within(image: Tensor, margin: int) -> Tensor:
+    """Return an image without its margin."""
+    if 2 * margin >= min(image.shape[-2:]):
+        raise ArgumentError(f"a margin of {margin} leaves nothing of an image of shape {tuple(image.shape)}.")
+    return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
 
 
 def _levelled(image: Tensor, like: Tensor) -> Tensor:
