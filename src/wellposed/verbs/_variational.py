@@ -33,7 +33,7 @@ logger = logging.getLogger("wellposed")
 _METHOD, _METHOD_OF_WAVELETS = PrimalDual(max_steps=300), PrimalDual(max_steps=150)
 _LEAST = 1e-4
 _LEAST_WHERE_LOST = 3e-3
-_FACTOR_OF_WAVELETS, _LEAST_FACTOR = 1.5, 0.1
+_FACTOR_OF_WAVELETS, _LEAST_FACTOR = 1.5, 0.03
 
 
 def total_variation(y: Tree, physics: Physics, callback: Callable[[int, int], Any] | None) -> Tensor:
@@ -96,7 +96,7 @@ def _weight(data: LeastSquares, physics: Physics) -> Tensor:
 def _weight_of_wavelets(data: LeastSquares, physics: Physics) -> Tensor:
     r"""Return the weight of wavelets for each image, a multiple of that of total variation, by training photographs.
 
-    .. math:: 1.5\, \lambda_{TV}\, \max\big(\min(1, 10\, s / b)^{4 \mu^3},\ \tfrac1{15}\big)
+    .. math:: 1.5\, \lambda_{TV}\, \max\big(\min(1, 10\, s / b)^{16 \mu^5},\ \tfrac1{50}\big)
 
     with s the noise of the measurements, b their root mean square, and mu the share by which they are fewer than the
     pixels. Where they are few and clean the weight chooses among the images that explain them, and wavelets prefer
@@ -105,7 +105,7 @@ def _weight_of_wavelets(data: LeastSquares, physics: Physics) -> Tensor:
     count = sum(leaf[0].numel() for leaf in tree_leaves(data.y))
     fewer = max(0.0, 1 - count / data.backprojection[0].numel())
     relative = 10 * noise_levels(data.y, physics).measurements / _or_one(norm(data.y) / count**0.5)
-    factor = _FACTOR_OF_WAVELETS * relative.clamp(max=1).pow(4 * fewer**3)
+    factor = _FACTOR_OF_WAVELETS * relative.clamp(max=1).pow(16 * fewer**5)
     return factor.clamp_min(_LEAST_FACTOR) * _weight(data, physics)
 
 
