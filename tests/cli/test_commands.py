@@ -78,6 +78,16 @@ def test_reconstruct_writes_what_the_method_gives(photo, tmp_path, method):
     assert torch.equal(read_image(x_hat), reconstruct(*load_measurements(y), method))
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_pseudo_inverse_out_of_reach_is_said_on_stderr(tmp_path, quiet):
+    write_image(tmp_path / "photo.png", picture(size=48))
+    done("simulate", tmp_path / "photo.png", "--task", "gaussian-hard", "-o", tmp_path / "y.safetensors", "--quiet")
+    flags = ("--quiet",) if quiet else ()
+    result = done("reconstruct", tmp_path / "y.safetensors", "-o", tmp_path / "x.png", "--method", "pinv", *flags)
+    said = "wellposed: pinv: Blur is ill-conditioned: least squares ended after 200 steps"
+    assert result.stderr.startswith(said) != quiet
+
+
 @pytest.mark.parametrize("command", ["reconstruct", "evaluate"])
 def test_help_names_every_method(command):
     words = re.findall(r"\w+", done(command, "--help").output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def reconstruct(
     _check_room(output, y, physics)
     by = choose_method(y, physics) if by == "auto" else by
     chosen = by if isinstance(by, str) else method
-    with progress(f"reconstructing by {chosen}", quiet=quiet) as update:
+    with _warnings_shown(quiet=quiet), progress(f"reconstructing by {chosen}", quiet=quiet) as update:
         x_hat = recover(y, physics, by, callback=update)
     if not x_hat.isfinite().all():
         raise ArgumentError(
@@ -94,15 +95,29 @@ def reconstruct(
 
 @contextmanager
 def _warnings_shown(*, quiet: bool) -> Iterator[None]:
-    """Write what this library warns about to stderr, one line each, also where an error follows."""
+    """Write what this library warns about, and what it logs as a warning, to stderr, also where an error follows."""
+    handler, logger = _Kept(logging.WARNING), logging.getLogger("wellposed")
+    logger.addHandler(handler)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module=r"wellposed\.")
         try:
             yield
         finally:
-            for warning in () if quiet else caught:
-                typer.echo(f"wellposed: {warning.message}", err=True)
+            logger.removeHandler(handler)
+            for text in () if quiet else [*(warning.message for warning in caught), *handler.lines]:
+                typer.echo(f"wellposed: {text}", err=True)
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 def _load(

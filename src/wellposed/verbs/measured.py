@@ -120,7 +120,7 @@ def best_baselines(images: Sequence[Measured]) -> list[tuple[Baseline, Recovery]
     """Return the adjoint or the pseudo-inverse, whichever is nearer to the truth; the second may not be computable."""
     adjoints = recover(images, "adjoint")
     try:
-        pseudo_inverses = recover(images, "pinv")
+        pseudo_inverses = recover(images, lambda y, physics: physics.A_dagger(y))
     except SolverError:
         if len(images) == 1:
             return [("adjoint", adjoints[0])]
