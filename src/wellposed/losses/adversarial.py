@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.names import check_name
-from wellposed.core.tree import Tree, tree_map
+from wellposed.core.tree import Tree
 from wellposed.losses._residuals import difference, mean_square, one_tensor
 from wellposed.losses._virtual import Operators, exchanged, with_noise
 from wellposed.losses.base import Loss, Reconstructor
@@ -87,10 +87,11 @@ class AdversarialLoss(Loss):
 
     def _played(self, fake: Tree, y: Tree) -> Tensor:
         """Return what the network minimises, and let the discriminator have the gradient of what it minimises."""
-        value = self._real(self._judge.fixed(one_tensor(type(self).__name__, fake)), is_real=True)
+        fake = one_tensor(type(self).__name__, fake)
+        value = self._real(self._judge.fixed(fake), is_real=True)
         if not torch.is_grad_enabled():
             return value
-        other = self._uncovering(tree_map(Tensor.detach, fake), y)
+        other = self._uncovering(fake.detach(), y)
         return value + (other - other.detach())
 
     def _uncovering(self, fake: Tree, y: Tree) -> Tensor:
