@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from itertools import count
 
 import pytest
 import torch
@@ -89,6 +90,29 @@ def test_wrong_complex_adjoint_is_found(missing):
     phases = torch.polar(weight(), weight())
     assert not examine(Phase(phases)).healthy
     assert examine(type("Right", (Phase,), {"_adjoint": lambda self, y: self.weight.conj() * y})(phases)).healthy
+
+
+@pytest.mark.parametrize(("size", "healthy"), [(1e-13, True), (1e-8, False)], ids=["rounding", "more"])
+def test_gradients_may_differ_from_call_to_call_by_the_rounding_of_sums_in_another_order(size, healthy):
+    calls = count()
+
+    class Restless(torch.autograd.Function):
+        @staticmethod
+        def forward(_ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(_ctx, grad):
+            return (1 + size * next(calls)) * grad
+
+    class RestlessGradient(Custom):
+        def _forward(self, x):
+            return Restless.apply(self.weight * x)
+
+        def _adjoint(self, y):
+            return self.weight * y
+
+    assert ("x" in examine(RestlessGradient(weight())).gradients) == healthy
 
 
 def test_wrong_gradient_in_the_image_is_found():
