@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wellposed.core.complex_view import real_view
 from wellposed.core.errors import ArgumentError
+from wellposed.core.margins import without_margin
 from wellposed.core.tree import Tree, inner, norm, per_image
 from wellposed.data.problems import FixedProblem, Problem
 from wellposed.metrics import psnr
@@ -77,17 +78,10 @@ class Validation:
         scores, panel = [], None
         for y, physics, x in self._batches[index]:
             x_hat = network(y, physics)
-            scores.append(psnr(*(_within(image, self._margins[index]) for image in (x_hat, x)), data_range=1.0))
+            scores.append(psnr(*(without_margin(image, self._margins[index]) for image in (x_hat, x)), data_range=1.0))
             if panel is None:
                 panel = _panel([_levelled(physics.A_adjoint(y), x), x_hat, x])
         return Examined(float(torch.cat(scores).mean()), torch.zeros(3, 1, 1) if panel is None else panel)
-
-
-def _within(image: Tensor, margin: int) -> Tensor:
-    """Return an image without its margin."""
-    if 2 * margin >= min(image.shape[-2:]):
-        raise ArgumentError(f"a margin of {margin} leaves nothing of an image of shape {tuple(image.shape)}.")
-    return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
 
 
 def _levelled(image: Tensor, like: Tensor) -> Tensor:

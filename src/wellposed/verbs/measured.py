@@ -14,6 +14,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, FormatError, ShapeError, SolverError, WellposedError
+from wellposed.core.margins import without_margin
 from wellposed.core.rng import seeded
 from wellposed.core.tree import Tree
 from wellposed.data import Task, load_measurements
@@ -80,8 +81,7 @@ def measure(task: Task, x: Tensor, *, name: str, seed: int, margin: int = 0) -> 
         raise ShapeError(f"a trial expects one image of shape (1, C, H, W), got {tuple(x.shape)}: split the batch.")
     x = task.fit(x)
     _check_range(x)
-    if 2 * margin >= min(x.shape[-2:]):
-        raise ArgumentError(f"a margin of {margin} leaves nothing of an image of shape {tuple(x.shape)}.")
+    without_margin(x, margin)
     y, physics = task.sample(x, generator=seeded(seed, name))
     return Measured(name, x, y, physics, margin)
 
@@ -185,11 +185,9 @@ def load_together(paths: Sequence[Path], *, device: torch.device | str = "cpu") 
 
 def _quality(x_hat: Tensor, image: Measured) -> tuple[float, float]:
     """Return PSNR and SSIM within the margin."""
+    pair = x_hat, image.x
     if image.margin and x_hat.shape == image.x.shape:
-        inner = (..., slice(image.margin, -image.margin), slice(image.margin, -image.margin))
-        pair = x_hat[inner].contiguous(), image.x[inner].contiguous()
-    else:
-        pair = x_hat, image.x
+        pair = without_margin(x_hat, image.margin), without_margin(image.x, image.margin)
     return float(psnr(*pair, data_range=DATA_RANGE)), float(ssim(*pair, data_range=DATA_RANGE))
 
 
