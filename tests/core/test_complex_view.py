@@ -21,6 +21,13 @@ def test_real_parts_come_first():
     assert complex_to_channels(image).tolist() == [[1, 3, 2, 4]]
 
 
+def test_bfloat16_has_no_complex_numbers_and_becomes_single_precision():
+    channels = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16)
+    x = channels_to_complex(channels)
+    assert x.dtype == torch.complex64
+    assert x.tolist() == [[1 + 2j]]
+
+
 def test_gradients_pass():
     image = random_tensor(1, 2, 2, dtype=torch.complex128).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: channels_to_complex(2 * complex_to_channels(x)), (image,))

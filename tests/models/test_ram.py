@@ -178,15 +178,23 @@ def test_every_weight_that_is_used_learns():
     assert idle == expected
 
 
-def test_half_precision_by_autocast_stays_near(small):
+HALF = {
+    "real": wp.operators.Downsample(2, (1, 64, 64)),
+    "complex": wp.operators.CartesianMRI((torch.arange(64) % 3 == 0).expand(1, 1, 1, 64), (1, 64, 64)),
+}
+
+
+@pytest.mark.parametrize("kind", HALF)
+def test_half_precision_by_autocast_stays_near(kind, small):
     """The physics keeps its own precision; only the convolutions are in bfloat16."""
-    physics = wp.Physics(wp.operators.Downsample(2, (1, 64, 64)), wp.noise.Gaussian(0.05))
+    physics = wp.Physics(HALF[kind], wp.noise.Gaussian(0.05))
     x = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(8))
-    y = physics(x, generator=torch.Generator().manual_seed(8))
+    y = physics(x.to(torch.complex64) if kind == "complex" else x, generator=torch.Generator().manual_seed(8))
     full = small(y, physics)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = small(y, physics)
-    assert 0 < relative(half.float(), full) < 0.02
+    assert half.is_complex() == full.is_complex()
+    assert 0 < relative(half.to(full.dtype), full) < 0.02
 
 
 def test_wrong_input_is_told(small):

@@ -159,7 +159,7 @@ def test_losses(loss, expected):
         ),
         ("validation={problems: [{task: sr4}]}", "recipe.yaml: validation.problems[0]: the key 'data' is missing."),
         ("validation={problems: [{batch: 4}]}", "recipe.yaml: validation.problems[0]: unknown key 'batch'."),
-        ("problems[0].margin=2", "recipe.yaml: problems[0]: unknown key 'margin'."),
+        ("problems[0].margin=64", "recipe.yaml: problems[0].margin: leaves nothing of crops of 64 pixels."),
         (
             "validation={problems: [{task: random-deblur, data: photographs, channels: 3, margin: 16}], crop: 32}",
             "recipe.yaml: validation.problems[0].margin: leaves nothing of crops of 32 pixels.",

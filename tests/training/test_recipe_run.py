@@ -84,10 +84,10 @@ def test_problems_are_as_the_recipe_says(root):
     assert (validation.count, validation.margin) == (2, 0)
 
 
-def test_the_validation_leaves_out_the_margin_that_the_recipe_says(root):
+def test_margins_are_as_the_recipe_says(root):
     settings = "validation={problems: [{task: denoise-medium, data: photographs, channels: 3, margin: 3}]}"
-    (validation,) = prepare(recipe(root, settings)).trainer.validation
-    assert validation.margin == 3
+    trainer = prepare(recipe(root, settings, "problems[0].margin=4")).trainer
+    assert (trainer.exercises[0].margin, trainer.validation[0].margin) == (4, 3)
 
 
 @pytest.mark.parametrize(("kind", "channels", "dtype"), [("photographs", 1, "uint8"), ("mri", 1, "uint16")])

@@ -13,7 +13,7 @@ from wellposed.core.errors import ArgumentError, TrainingError, UnsupportedError
 from wellposed.losses import L1, Loss
 from wellposed.training import Exercise, Options, Trainer
 from wellposed.training.gradients import FlatGradients
-from wellposed.training.plan import plan
+from wellposed.training.plan import derived_seed, plan
 from wellposed.training.stepper import Stepper
 
 
@@ -78,7 +78,7 @@ def test_an_overflow_of_half_precision_halves_the_scale_and_skips_the_step():
     after = snapshot(half)
     assert after["scale.scale"] == before["scale.scale"] / 2
     assert torch.equal(after["weights.last.weight"], before["weights.last.weight"])
-    assert torch.equal(after["adam.step.last.weight"], before["adam.step.last.weight"])
+    assert torch.equal(after["optimiser.step.last.weight"], before["optimiser.step.last.weight"])
     half.advance(0, 1e-2)
     assert not torch.equal(snapshot(half)["weights.last.weight"], before["weights.last.weight"])
 
@@ -110,6 +110,26 @@ def test_weights_of_two_kinds_are_refused():
         FlatGradients(mixed.parameters(), extra=0)
 
 
+def test_errors_in_the_margin_count_a_tenth():
+    problem, options = Toy(), Options(steps=1)
+    of_margin = [Exercise(problem, batch=4, margin=3)]
+    stepper = Stepper(corrector(), of_margin, L1(), options, accelerate.Accelerator(), torch.device("cpu"))
+    loss, _ = stepper.advance(0, 1e-4)
+    generator = torch.Generator().manual_seed(derived_seed(0, "step 0, problem 0, part 0"))
+    y, physics, x = problem.batch(4, generator=generator)
+    errors = (corrector()(y, physics) - x).abs()
+    inner = errors[..., 3:-3, 3:-3]
+    expected = (inner.sum() + 0.1 * (errors.sum() - inner.sum())) / errors.numel()
+    torch.testing.assert_close(loss, expected.detach())
+
+
+def test_a_margin_takes_the_truth():
+    blind = [Exercise(Toy("blind", has_truth=False), margin=3)]
+    stepper = Stepper(corrector(), blind, L1(), Options(steps=1), accelerate.Accelerator(), torch.device("cpu"))
+    with pytest.raises(ArgumentError, match="'blind' has a margin, which takes true images: set it to 0"):
+        stepper.advance(0, 1e-4)
+
+
 def test_a_plan_is_fixed_and_its_weights_add_up():
     exercises = [Exercise(Toy("a"), batch=7), Exercise(Toy("b"), batch=1, weight=3.0)]
     parts = plan(0, exercises, Options(steps=1, accumulate=3))
@@ -124,7 +144,7 @@ def test_a_plan_is_fixed_and_its_weights_add_up():
     assert parts[3].weight == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("arguments", [{"batch": 0}, {"weight": 0.0}, {"weight": float("nan")}])
+@pytest.mark.parametrize("arguments", [{"batch": 0}, {"weight": 0.0}, {"weight": float("nan")}, {"margin": -1}])
 def test_an_exercise_has_images_and_counts(arguments):
     with pytest.raises(ArgumentError, match="Exercise expects"):
         Exercise(Toy(), **arguments)

@@ -70,15 +70,14 @@ def train(
     """
     from wellposed.cli._training_screen import training_screen
     from wellposed.training import prepare, read_recipe
-    from wellposed.training.recipe_run import join_processes
+    from wellposed.training.processes import join_processes
 
     if device != "auto":
         checked_device(device)
     chosen = read_recipe(recipe, [*(settings or []), *([] if steps is None else [f"training.steps={steps}"])])
     chosen = chosen.on_machine(device, light=light)
     folder = Path("runs") / recipe.stem if run is None else run
-    processes = join_processes(chosen.training)
-    quiet = quiet or not processes.is_main_process
+    quiet = quiet or not join_processes(chosen.training).is_main_process
     with progress("reading pictures", quiet=quiet) as update:
         prepared = prepare(
             chosen,
@@ -93,7 +92,6 @@ def train(
         outcome = prepared.run(resume=resume, max_minutes=max_minutes, callback=screen.show)
     show(_table(outcome.before, outcome.after), quiet=quiet)
     _say_outcome(outcome, chosen.training.steps, folder, quiet=quiet)
-    processes.destroy_process_group()
     if outcome.reason == "interrupted":
         raise typer.Exit(_INTERRUPTED)
 

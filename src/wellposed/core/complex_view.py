@@ -24,6 +24,8 @@ def complex_to_channels(x: Tensor) -> Tensor:
 def channels_to_complex(x: Tensor) -> Tensor:
     """Turn a real image (B, 2C, ...) into a complex one (B, C, ...); the inverse of `complex_to_channels`.
 
+    bfloat16, of which there are no complex numbers, becomes float32 first.
+
     Raises
     ------
     DTypeError
@@ -35,9 +37,10 @@ def channels_to_complex(x: Tensor) -> Tensor:
         raise DTypeError(f"channels_to_complex expects a real image, got {x.dtype}.")
     if x.ndim < 2 or x.shape[1] % 2:
         raise ShapeError(f"channels_to_complex expects an even number of channels, got shape {tuple(x.shape)}.")
-    return torch.complex(*x.chunk(2, dim=1))
+    return torch.complex(*x.to(_COMPUTABLE.get(x.dtype, x.dtype)).chunk(2, dim=1))
 
 
+_COMPUTABLE = {torch.bfloat16: torch.float32}
 _REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
 
 

@@ -26,7 +26,7 @@ _FORMAT = "wellposed training"
 _VERSION = 1
 _LIGHT_BYTES = 15_000_000
 _LIGHT_NAME = re.compile(r"light-(\d+)-of-(\d+)\.safetensors")
-_LEFT_OUT = ("adam.", "scale.")
+_LEFT_OUT = ("optimiser.", "scale.")
 
 
 @final
@@ -37,7 +37,7 @@ class Checkpoint:
     Parameters
     ----------
     tensors : mapping of str to Tensor
-        `weights.*`, `ema.*`, `adam.*` (the moments), `scale.*` (of the loss in half precision).
+        `weights.*`, `ema.*`, `optimiser.*` (what it remembers), `scale.*` (of the loss in half precision).
     facts : mapping
         Plain JSON: the step, the minutes, the best score, the recipe.
     """

@@ -20,7 +20,7 @@ ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step"]
 """The shape of the learning rate."""
 
 _NAMES = {
-    "optimiser": ("adam", "adamw"),
+    "optimiser": ("adam", "adamw", "muon"),
     "schedule": ("constant", "cosine", "linear", "step"),
     "precision": ("fp32", "bf16", "fp16"),
     "weighting": ("none", "snr"),
@@ -68,7 +68,8 @@ class Options:
         that less memory is needed, and they are what several processes share.
     problems_per_step : int, optional
         Draw so many problems at random for each step; by default every step has them all.
-    optimiser : {"adam", "adamw"}
+    optimiser : {"adam", "adamw", "muon"}
+        "muon" moves hidden layers as matrices, in fewer but dearer steps than Adam; see `training.optimiser`.
     learning_rate : float
         The largest one.
     betas : tuple of float
@@ -129,7 +130,7 @@ class Options:
     batch: int = 16
     accumulate: int = 1
     problems_per_step: int | None = None
-    optimiser: Literal["adam", "adamw"] = "adam"
+    optimiser: Literal["adam", "adamw", "muon"] = "adam"
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

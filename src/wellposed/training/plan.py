@@ -29,6 +29,9 @@ class Exercise:
         Images a step; by default what the options say.
     weight : float
         Of its mean loss in that of a step; weights count relative to their mean.
+    margin : int
+        Pixels along each border whose errors count a tenth, such as those that a blur measures in part; it takes true
+        images.
 
     Raises
     ------
@@ -39,10 +42,12 @@ class Exercise:
     problem: Problem
     batch: int | None = None
     weight: float = 1.0
+    margin: int = 0
 
     def __post_init__(self) -> None:
         if self.batch is not None:
             check_whole("Exercise", "batch", self.batch, least=1)
+        check_whole("Exercise", "margin", self.margin, least=0)
         if not 0 < self.weight < float("inf"):
             raise ArgumentError(f"Exercise expects a weight above 0, got {self.weight!r}.")
 

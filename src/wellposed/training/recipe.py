@@ -13,7 +13,6 @@ from wellposed.training.recipe_losses import LossPart, read_loss
 from wellposed.training.recipe_model import ModelPart, read_model
 from wellposed.training.recipe_problems import (
     OF_TRAINING,
-    OF_VALIDATION,
     DataPart,
     ProblemPart,
     ValidationPart,
@@ -77,8 +76,7 @@ class Recipe:
         del content["file"]
         for name in OF_THE_MACHINE:
             del content["training"][name]
-        training, validation = content["problems"], content["validation"]["problems"]
-        for problem, name in (*product(training, OF_VALIDATION), *product(validation, OF_TRAINING)):
+        for problem, name in product(content["validation"]["problems"], OF_TRAINING):
             del problem[name]
         return {"version": RECIPE_VERSION, **_without_nothing(content)}
 

@@ -16,7 +16,6 @@ from wellposed.training.recipe_reader import Entry
 
 __all__ = [
     "OF_TRAINING",
-    "OF_VALIDATION",
     "DataPart",
     "Kind",
     "NoisePart",
@@ -30,8 +29,8 @@ __all__ = [
 Kind: TypeAlias = Literal["photographs", "ct", "mri"]
 """What the pictures of a folder are: 8-bit colours; CT slices of 16 bits, Hounsfield units plus 1024; magnitudes."""
 
-OF_TRAINING, OF_VALIDATION = ("batch", "weight"), ("margin",)
-"""The keys that only problems to train on have, and only those to validate on."""
+OF_TRAINING = ("batch", "weight")
+"""The keys that problems to train on have alone."""
 
 _WORDS = {1: "grey", 2: "complex", 3: "colour"}
 
@@ -94,7 +93,7 @@ class ProblemPart:
     weight : float
         In the loss, relative to the mean of all problems.
     margin : int
-        Of the validation: pixels along each border that are not scored.
+        Pixels along each border whose errors count a tenth in training, and are not scored in the validation.
     """
 
     name: str
@@ -147,10 +146,9 @@ def read_problems(
 ) -> tuple[ProblemPart, ...]:
     """Read a list of problems on crops of a size, which must suit the model and the data.
 
-    Those of the validation have neither a batch nor a weight, and a margin instead.
+    Those of the validation have neither a batch nor a weight.
     """
-    others = OF_TRAINING if is_validation else OF_VALIDATION
-    keys = [field.name for field in fields(ProblemPart) if field.name not in others]
+    keys = [field.name for field in fields(ProblemPart) if not (is_validation and field.name in OF_TRAINING)]
     with torch.device("meta"):
         channels = getattr(model.build(), "channels", None)
     problems: dict[str, ProblemPart] = {}

@@ -17,7 +17,6 @@ from torch import nn
 
 from wellposed.core.errors import ArgumentError
 from wellposed.core.files import atomic_path
-from wellposed.core.names import optional_import
 from wellposed.data.image_store import ImageStore
 from wellposed.data.problems import FixedProblem, SimulatedProblem
 from wellposed.models import RAM, DenoiserTiny, DRUNet, initialise_from_drunet, initialise_from_tiny, weights
@@ -25,6 +24,7 @@ from wellposed.models.base import Denoiser
 from wellposed.training.denoising import Denoising
 from wellposed.training.options import Options
 from wellposed.training.plan import Exercise
+from wellposed.training.processes import join_processes
 from wellposed.training.recipe import Recipe
 from wellposed.training.recipe_losses import build_loss
 from wellposed.training.recipe_pictures import PictureProgress, Pictures, check_folders, read_pictures
@@ -33,7 +33,7 @@ from wellposed.training.recipe_reader import Entry
 from wellposed.training.run import Outcome, Report
 from wellposed.training.trainer import Trainer
 
-__all__ = ["Prepared", "join_processes", "prepare"]
+__all__ = ["Prepared", "prepare"]
 
 
 @final
@@ -165,7 +165,12 @@ def prepare(
     check_folders(recipe, base)
     pictures = read_pictures(recipe, base, _device(recipe.training), progress)
     exercises = [
-        Exercise(_simulated(problem, pictures[problem.data].training, recipe.crop), problem.batch, problem.weight)
+        Exercise(
+            _simulated(problem, pictures[problem.data].training, recipe.crop),
+            problem.batch,
+            problem.weight,
+            problem.margin,
+        )
         for problem in recipe.problems
     ]
     validation = [
@@ -232,13 +237,6 @@ def _start_from(ram: RAM, denoiser: nn.Module, share: float) -> None:
 def _source(recipe: Recipe, name: str) -> str | Path:
     """Return a path, relative to the recipe, for what ends like a file; else the name of weights."""
     return Path(recipe.file).parent / name if Path(name).suffix else name
-
-
-def join_processes(options: Options) -> Any:
-    """Join the processes that `torchrun` started, if it did, and return Accelerate's view of them."""
-    state = optional_import("accelerate", extra="train").PartialState
-    is_on_cpu = options.device == "cpu" or not torch.accelerator.is_available()
-    return state(cpu=is_on_cpu)
 
 
 def _device(options: Options) -> torch.device:

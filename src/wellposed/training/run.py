@@ -372,7 +372,7 @@ class Run:
         description = {
             "model": type(trainer.model).__name__,
             "weights": hashlib.sha256(json.dumps(network).encode()).hexdigest()[:16],
-            "problems": [[e.problem.name, e.batch, e.weight] for e in trainer.exercises],
+            "problems": [[e.problem.name, e.batch, e.weight, e.margin] for e in trainer.exercises],
             "loss": repr(trainer.loss),
             "options": self._options.decisive(),
             "recipe": trainer.recipe,

@@ -9,7 +9,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from wellposed.core.errors import FormatError
+from wellposed.core.errors import ArgumentError, FormatError
+from wellposed.core.margins import fainter_margin
 from wellposed.core.values import trusted_values
 from wellposed.losses import Loss
 from wellposed.models.base import lay_channels_last
@@ -17,13 +18,14 @@ from wellposed.training.average import MovingAverage
 from wellposed.training.checkpoint import Checkpoint
 from wellposed.training.gradients import FlatGradients
 from wellposed.training.network import InPrecision, compile_trunk, moved
+from wellposed.training.optimiser import Optimiser
 from wellposed.training.options import Options
 from wellposed.training.plan import Exercise, MicroBatch, derived_seed, plan
 from wellposed.training.weighting import snr_weight
 
 __all__ = ["Stepper"]
 
-_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+_WEIGHT_OF_MARGIN = 0.1
 _FIRST_SCALE, _GROWTH_STEPS = 2.0**16, 2000
 
 
@@ -62,11 +64,9 @@ class Stepper:
         self._exercises, self._loss, self._options = exercises, deepcopy(loss), options
         self._companions = nn.ModuleList(self._loss.companions()).to(device)
         self._accelerator, self._device = accelerator, device
-        self._names = [name for name, weight in self.network.named_parameters() if weight.requires_grad]
-        movable = [weight for weight in self.network.parameters() if weight.requires_grad]
-        self._gradients = FlatGradients(movable, extra=len(exercises))
-        settings: dict[str, Any] = {"weight_decay": options.weight_decay} if options.optimiser == "adamw" else {}
-        self._optimiser: Any = _OPTIMISERS[options.optimiser](movable, betas=options.betas, fused=True, **settings)
+        movable = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        self._gradients = FlatGradients(movable.values(), extra=len(exercises))
+        self._optimiser = Optimiser(movable, options)
         self._stuck = torch.zeros((), device=device, dtype=torch.bool)
         self._scale = torch.full((), _FIRST_SCALE if options.precision == "fp16" else 1.0, device=device)
         self._calm = torch.zeros((), device=device)
@@ -106,10 +106,11 @@ class Stepper:
         stream = part.stream(step)
         torch.manual_seed(derived_seed(self._options.seed, f"{stream}, loss"))
         generator = torch.Generator(self._device).manual_seed(derived_seed(self._options.seed, stream))
-        problem = self._exercises[part.exercise].problem
-        y, physics, x = moved(problem.batch(part.images, generator=generator), self._device)
+        exercise = self._exercises[part.exercise]
+        y, physics, x = moved(exercise.problem.batch(part.images, generator=generator), self._device)
         with trusted_values():
-            values = loss(x_hat=model(y, physics), y=y, physics=physics, model=model, x=x)
+            x_hat = _seen(model(y, physics), x, exercise)
+            values = loss(x_hat=x_hat, y=y, physics=physics, model=model, x=x)
             weights = snr_weight(y, physics) if self._options.weighting == "snr" else 1.0
         (self._scale * part.weight * (weights * values).mean()).backward()
         self._gradients.extra[part.exercise] += part.share * values.detach().mean()
@@ -126,10 +127,7 @@ class Stepper:
             self._gradients.gradient.mul_((options.clip / length).clamp_max(1.0))
         if options.precision == "fp16":
             self._gradients.gradient.div_(self._scale)
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
-        self._optimiser.found_inf = (self._stuck | overflow).float()
-        self._optimiser.step()
+        self._optimiser.move(learning_rate, unless=self._stuck | overflow)
         for slope in self._slopes():
             slope.div_(self._scale)
         for companion in self._loss.companions():
@@ -157,8 +155,7 @@ class Stepper:
         """Return everything that a checkpoint keeps, by name."""
         kept = {f"weights.{name}": value for name, value in self.network.state_dict().items()}
         kept |= {f"ema.{name}": value for name, value in self.average.network.state_dict().items()}
-        for name, weight in zip(self._names, self._gradients.weights, strict=True):
-            kept |= {f"adam.{key}.{name}": value for key, value in self._optimiser.state[weight].items()}
+        kept |= {f"optimiser.{name}": value for name, value in self._optimiser.tensors().items()}
         kept |= {f"companions.{name}": value for name, value in self._companions.state_dict().items()}
         return {**kept, "scale.scale": self._scale, "scale.calm": self._calm}
 
@@ -175,18 +172,24 @@ class Stepper:
         learnt = checkpoint.part("companions")
         if learnt.keys() == self._companions.state_dict().keys():
             _fill(self._companions, learnt)
-        moments = checkpoint.part("adam")
+        moments = checkpoint.part("optimiser")
         if not moments:
             return False
-        for name, weight in zip(self._names, self._gradients.weights, strict=True):
-            state = {key: moments[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            self._optimiser.state[weight] = {
-                "step": state.pop("step").to(self._device),
-                **{key: torch.empty_like(weight, requires_grad=False).copy_(value) for key, value in state.items()},
-            }
+        self._optimiser.restore(moments)
         scale = checkpoint.part("scale")
         self._scale, self._calm = scale["scale"].to(self._device), scale["calm"].to(self._device)
         return True
+
+
+def _seen(x_hat: Tensor, x: Tensor | None, exercise: Exercise) -> Tensor:
+    """Return the images as the loss shall see them: with a faint margin, where the problem has one."""
+    if exercise.margin == 0:
+        return x_hat
+    if x is None:
+        raise ArgumentError(
+            f"the problem {exercise.problem.name!r} has a margin, which takes true images: set it to 0."
+        )
+    return fainter_margin(x_hat, x, exercise.margin, _WEIGHT_OF_MARGIN)
 
 
 @torch.no_grad()

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from wellposed.core.errors import ArgumentError
-from wellposed.core.names import optional_import
 from wellposed.data.problems import FixedProblem, Problem
 from wellposed.losses import L1, Loss
 from wellposed.training.folder import held
 from wellposed.training.options import Options
 from wellposed.training.plan import Exercise
+from wellposed.training.processes import accelerator
 from wellposed.training.run import Outcome, Report, Run
 from wellposed.training.stop import StopRequests
 
@@ -112,7 +112,7 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.recipe = dict(recipe or {})
         self.export = export
-        self._accelerator = optional_import("accelerate", extra="train").Accelerator()
+        self._accelerator = accelerator()
 
     def run(
         self,

@@ -147,7 +147,7 @@ class PhysicsBlock(nn.Module):
         if self.PhysicsBlock is None:
             return residual
         implied = functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
-        return residual.addcmul_(self.gain, implied)
+        return residual.addcmul_(self.gain.to(residual.dtype), implied)
 
 
 class Level(nn.Module):
