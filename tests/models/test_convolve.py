@@ -5,9 +5,16 @@ import torch
 from torch.nn import functional
 
 from tests.support.tensors import random_tensor
-from wellposed.models.convolve import add_pointwise_, convolve
+from wellposed.models import convolve as module
+from wellposed.models.convolve import add_pointwise_, add_rectified_, convolve
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(params=[True, False], ids=["matrix products", "torch"], autouse=True)
+def _processor(request, monkeypatch):
+    """Both ways are tested, whoever made the processor."""
+    monkeypatch.setattr(module, "_is_by_intel", lambda: request.param)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=["planes", "channels last"])
@@ -36,6 +43,21 @@ def test_add_pointwise_adds_in_place(layout):
     expected = features + functional.conv2d(images, weight)
     result = add_pointwise_(features, images, weight)
     assert result is features
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["planes", "channels last"])
+@pytest.mark.parametrize("rows", [1, 2, 5, 7])
+def test_what_is_added_in_bands_is_what_is_added_at_once(rows, layout, monkeypatch):
+    total, features, images = (
+        random_tensor(2, channels, 7, 5, seed=channels).contiguous(memory_format=layout) for channels in (4, 3, 2)
+    )
+    weight, pointwise, gain = random_tensor(4, 3, 3, 3), random_tensor(4, 2, 1, 1), random_tensor(1, seed=9)
+    monkeypatch.setattr(module, "_BYTES_IN_CACHE", rows * total.nbytes // 7)
+    sums = functional.conv2d(features, weight, padding=1) + functional.conv2d(images, pointwise)
+    expected = total + gain * sums.clamp(min=0)
+    result = add_rectified_(total, gain, features, weight, images, pointwise)
+    assert result is total
     torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
 
 

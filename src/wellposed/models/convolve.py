@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+from functools import cache
 from itertools import product
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,9 +13,10 @@ from torch.nn import functional
 
 from wellposed.core.autograd import is_recorded
 
-__all__ = ["add_pointwise_", "convolve"]
+__all__ = ["add_pointwise_", "add_rectified_", "convolve"]
 
 _FEW = 8
+_BYTES_IN_CACHE = 2**22
 
 
 def convolve(features: Tensor, weight: Tensor) -> Tensor:
@@ -21,8 +25,9 @@ def convolve(features: Tensor, weight: Tensor) -> Tensor:
     .. math:: y_i = \sum_d W_d\, u_{i + d}
 
     A processor computes 16 outputs at the price of one. Few outputs therefore come from one matrix product, which makes
-    the nine :math:`W_d u` of each pixel, and nine shifted sums; that takes half the time. Where a gradient is wanted,
-    under autocast, and on other devices, it is `torch.nn.functional.conv2d`.
+    the nine :math:`W_d u` of each pixel, and nine shifted sums; on processors by Intel, for which torch's matrix products
+    are made, that takes half the time. Elsewhere, under autocast, and where a gradient is wanted, it is
+    `torch.nn.functional.conv2d`, which is 1.6 times as fast as the products on one by AMD.
 
     Parameters
     ----------
@@ -40,8 +45,13 @@ def convolve(features: Tensor, weight: Tensor) -> Tensor:
     >>> torch.allclose(convolve(features, weight), functional.conv2d(features, weight, padding=1), atol=1e-4)
     True
     """
-    if len(weight) > _FEW or not _is_plain(features, weight):
+    if len(weight) > _FEW or not _is_plain(features, weight) or not _is_by_intel():
         return functional.conv2d(features, weight, padding=1)
+    return _by_products(features, weight)
+
+
+def _by_products(features: Tensor, weight: Tensor) -> Tensor:
+    """Return the convolution as one matrix product and nine shifted sums."""
     height, width = features.shape[-2:]
     pixels = features.permute(0, 2, 3, 1).flatten(1, 2)
     terms = torch.matmul(weight.permute(2, 3, 0, 1).flatten(0, 2), pixels.mT)
@@ -80,10 +90,57 @@ def add_pointwise_(features: Tensor, images: Tensor, weight: Tensor) -> Tensor:
     return features
 
 
+def add_rectified_(
+    total: Tensor, gain: Tensor, features: Tensor, weight: Tensor, images: Tensor, pointwise: Tensor
+) -> Tensor:
+    r"""Add two convolutions, of features by 3x3 and of images by 1x1, rectified together, to a total, in place.
+
+    .. math:: t \leftarrow t + g \max(W * u + P z, 0)
+
+    Where the values alone are wanted, what is to be added is made in bands of rows that stay in the processor's cache.
+
+    Parameters
+    ----------
+    total : Tensor, shape (B, O, H, W)
+        Is overwritten, and returned.
+    gain : Tensor, shape (1,)
+    features : Tensor, shape (B, I, H, W)
+    weight : Tensor, shape (O, I, 3, 3)
+    images : Tensor, shape (B, J, H, W)
+    pointwise : Tensor, shape (O, J, 1, 1)
+
+    Examples
+    --------
+    >>> total, features, images = torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4), torch.ones(1, 3, 4, 4)
+    >>> weight, pointwise = torch.zeros(2, 1, 3, 3), torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1).expand(-1, 3, 1, 1)
+    >>> add_rectified_(total, torch.tensor([0.5]), features, weight, images, pointwise).mean((0, 2, 3))
+    tensor([1.5000, 0.0000])
+    """
+    height = total.shape[2]
+    rows = max(1, _BYTES_IN_CACHE * height // total.nbytes)
+    if rows >= height or not _is_plain(total, weight):
+        sums = add_pointwise_(functional.conv2d(features, weight, padding=1), images, pointwise)
+        return total.addcmul_(gain.to(total.dtype), functional.relu(sums, inplace=True))
+    padded = functional.pad(features, (0, 0, 1, 1))
+    for start in range(0, height, rows):
+        band = slice(start, start + rows)
+        sums = functional.conv2d(padded[:, :, start : start + rows + 2], weight, padding=(0, 1))
+        sums = add_pointwise_(sums, images[:, :, band], pointwise)
+        total[:, :, band].addcmul_(gain, functional.relu(sums, inplace=True))
+    return total
+
+
 def _is_plain(features: Tensor, weight: Tensor) -> bool:
     """Tell whether only the values are wanted, in full precision, of a processor."""
     recorded = is_recorded(features) or (torch.is_grad_enabled() and weight.requires_grad)
     return features.device.type == "cpu" and not recorded and not torch.is_autocast_enabled("cpu")
+
+
+@cache
+def _is_by_intel() -> bool:
+    """Tell whether the processor is one by Intel: what Linux says of it, or else what Python knows."""
+    facts = Path("/proc/cpuinfo")
+    return "GenuineIntel" in (facts.read_text(encoding="utf-8") if facts.is_file() else platform.processor())
 
 
 def _shifted(shift: int, size: int) -> tuple[slice, slice]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wellposed.models.convolve import add_pointwise_, convolve
+from wellposed.models.convolve import add_rectified_, convolve
 
 __all__ = ["CHANNELS", "Conditioning", "Heads", "Level", "PhysicsBlock"]
 
@@ -70,7 +70,7 @@ class _Decoder(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """From images side by side back to features. The first two convolutions are computed as the one that they are."""
+    """From images side by side to features, rectified and added to others. The first two convolutions are but one."""
 
     def __init__(self, width: int, images: int) -> None:
         super().__init__()
@@ -80,12 +80,12 @@ class _Encoder(nn.Module):
         self.conv20 = _conv(images, width)
         self.skipconv0 = _conv(images, width, size=1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, width, h, w)."""
+    def forward(self, images: Tensor, residual: Tensor, gain: Tensor) -> Tensor:
+        """Return the residual, shape (B, width, h, w), plus `gain` times what the images imply, in place."""
         both = self.convin.weight + functional.pad(self.zero_conv_skip.weight, (1, 1, 1, 1))
         mixed = functional.conv2d(images, both, padding=1)
-        features = self.conv20(functional.relu(self.conv10(mixed), inplace=True))
-        return add_pointwise_(features, mixed, self.skipconv0.weight)
+        features = functional.relu(self.conv10(mixed), inplace=True)
+        return add_rectified_(residual, gain, features, self.conv20.weight, mixed, self.skipconv0.weight)
 
 
 class _EmbeddingModule(nn.Module):
@@ -95,10 +95,10 @@ class _EmbeddingModule(nn.Module):
         super().__init__()
         self.encoding_conv = nn.ModuleDict({f"head{i}": _Encoder(width, 2 * c) for i, c in enumerate(CHANNELS)})
 
-    def forward(self, _features: Tensor, conditioning: Conditioning) -> Tensor:
-        """Return features (B, width, h, w)."""
+    def forward(self, _features: Tensor, conditioning: Conditioning, residual: Tensor, gain: Tensor) -> Tensor:
+        """Return the residual, shape (B, width, h, w), plus `gain` times what the measurements imply, in place."""
         index = CHANNELS.index(conditioning.measured.shape[1] // 2)
-        return self.encoding_conv[f"head{index}"](conditioning.measured)
+        return self.encoding_conv[f"head{index}"](conditioning.measured, residual, gain)
 
 
 class _KrylovModule(nn.Module):
@@ -113,13 +113,13 @@ class _KrylovModule(nn.Module):
         self.decoding_conv = nn.ModuleDict({f"tail{i}": _Decoder(width, c) for i, c in enumerate(CHANNELS)})
         self.encoding_conv = nn.ModuleDict({f"head{i}": _Encoder(width, 6 * c) for i, c in enumerate(CHANNELS)})
 
-    def forward(self, features: Tensor, conditioning: Conditioning) -> Tensor:
-        """Return features (B, width, h, w)."""
+    def forward(self, features: Tensor, conditioning: Conditioning, residual: Tensor, gain: Tensor) -> Tensor:
+        """Return the residual, shape (B, width, h, w), plus `gain` times what the physics says of it, in place."""
         index = CHANNELS.index(conditioning.measured.shape[1] // 2)
         decoded = self.decoding_conv[f"tail{index}"](features)
         pairs = zip(decoded.chunk(2, dim=1), conditioning.normal(decoded).chunk(2, dim=1), strict=True)
         images = torch.cat([conditioning.measured, *chain.from_iterable(pairs)], dim=1)
-        return self.encoding_conv[f"head{index}"](images)
+        return self.encoding_conv[f"head{index}"](images, residual, gain)
 
 
 class PhysicsBlock(nn.Module):
@@ -146,8 +146,7 @@ class PhysicsBlock(nn.Module):
         residual = self.conv2(features).add_(x)
         if self.PhysicsBlock is None:
             return residual
-        implied = functional.relu(self.PhysicsBlock(features, conditioning), inplace=True)
-        return residual.addcmul_(self.gain.to(residual.dtype), implied)
+        return self.PhysicsBlock(features, conditioning, residual, self.gain)
 
 
 class Level(nn.Module):
