@@ -25,6 +25,14 @@ def test_cryo_em(tmp_path):
     finished(tmp_path, "cryo-em", scores.values())
 
 
+def test_ranks_become_gaussian_and_keep_their_order():
+    image = torch.rand(1, 1, 50, 40, generator=torch.Generator().manual_seed(0)) ** 4
+    ranks = cryo_em._gaussian_ranks(image)
+    assert torch.equal(ranks.flatten().argsort(), image.flatten().argsort())
+    moments = [float((ranks**power).mean()) for power in (1, 2, 3, 4)]
+    assert moments == pytest.approx([0, 1, 0, 3], abs=0.05)
+
+
 def test_an_average_without_a_frame_has_nothing_of_its_noise():
     clean, noise, others = (
         torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(3)

@@ -1,8 +1,10 @@
 """Cryo-electron microscopy: single frames denoised by what they know of each other's pixels, the noise unknown.
 
-`python -m docs.gallery.cryo_em --data ../shared/data` takes about ten minutes on one core. Frames are binned by 2. The
-averaged ones are looked at only at the end. Each holds its single frame too, noise and all; that is taken out, so that
-what the other frames say remains. Grey scales may differ: what is given is a correlation, of means over 4 x 4 of the
+`python -m docs.gallery.cryo_em --data ../shared/data` takes about ten minutes on one core. Frames are binned by 2. They
+count electrons, so that their noise is skewed, and UNSURE, which is made for Gaussian noise, keeps its bright outliers;
+as there is hardly anything but noise in a frame, each grey value is replaced by what a Gaussian has at its rank. The
+averages are looked at only at the end. Each holds its single frame too, noise and all; that is taken out, so that what
+the other frames say remains. Grey scales may differ: what is given is a correlation, of means over 4 x 4 of the
 binned pixels. The blur beside it knows more than the networks do: its width is the best for the averaged frames.
 """
 
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     size, steps = (16, 4) if chosen.small else (128, 1500)
     ways: dict[str, Loss] = {
         "splitting, Noise2Self": losses.Noise2Self(spacing=2),
-        "UNSURE": losses.UNSURE(start=1.0),
+        "UNSURE": losses.UNSURE(unknown="covariance", start=1.0),
     }
     others = [_without(frame, mean) for frame, mean in zip(single, average, strict=True)]
     blurs = {width: [_gaussian(frame, width) for frame in single] for width in _WIDTHS}
@@ -97,23 +99,27 @@ def small_network() -> nn.Module:
 
 
 def _frames(chosen: example.Settings) -> tuple[list[Tensor], list[Tensor]]:
-    """Return single frames and their averages, each of mean zero and unit standard deviation."""
+    """Return single frames, their grey values those of a Gaussian, and averages of mean zero and unit deviation."""
     if chosen.data is None:
         clean = [_standard(x) for x in example.smooth_images(2, size=64)]
         noise = torch.Generator().manual_seed(0)
         single = [x + 3 * torch.randn(x.shape, generator=noise) for x in clean]
-        return [_standard(x) for x in single], [_standard(x + 0.2 * y) for x, y in zip(clean, single, strict=True)]
+        return [_gaussian_ranks(x) for x in single], [
+            _standard(x + 0.2 * y) for x, y in zip(clean, single, strict=True)
+        ]
     folder = chosen.data / "science" / "cryoem_apoferritin"
     paths = wp.data.list_images(folder)
     single, average = (
-        [
-            _standard(nn.functional.avg_pool2d(wp.data.read_image(path), _BINNING))
-            for path in paths
-            if path.stem.endswith(kind)
-        ]
+        [nn.functional.avg_pool2d(wp.data.read_image(path), _BINNING) for path in paths if path.stem.endswith(kind)]
         for kind in ("single", "avg")
     )
-    return single, average
+    return [_gaussian_ranks(x) for x in single], [_standard(x) for x in average]
+
+
+def _gaussian_ranks(image: Tensor) -> Tensor:
+    """Return the values that as many draws of a standard Gaussian would have, in the order of those of the image."""
+    ranks = image.flatten().argsort().argsort().reshape(image.shape)
+    return torch.special.ndtri((ranks + 0.5) / image.numel())
 
 
 def _standard(image: Tensor) -> Tensor:

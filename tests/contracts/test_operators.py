@@ -215,3 +215,14 @@ def test_the_same_call_gives_the_same_bits(name):
         assert_same(A.adjoint(y), again.adjoint(y), rtol=0, atol=0)
         assert_same(A.norm(), again.norm(), rtol=0, atol=0)
         assert_same(A.prox(x, y, 2.0), again.prox(x, y, 2.0), rtol=0, atol=0)
+
+
+@every_operator
+def test_autocast_changes_nothing(name):
+    """It lowers the precision of networks; that of the physics would be lost without a word."""
+    A = EXAMPLES[name]()
+    x, y = random_image(A), random_measurement(A)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lowered = A(x), A.adjoint(y), A.prox(x, y, 2.0), A.to_matrix()
+    for got, expected in zip(lowered, (A(x), A.adjoint(y), A.prox(x, y, 2.0), A.to_matrix()), strict=True):
+        assert_same(got, expected, rtol=0, atol=0)

@@ -104,3 +104,10 @@ def test_complex_images_are_compared_by_magnitude():
 def test_images_smaller_than_the_window_are_refused(size):
     with pytest.raises(ShapeError, match="at least 11 pixels"):
         ssim(torch.zeros(size), torch.zeros(size), data_range=1.0)
+
+
+def test_autocast_changes_nothing():
+    x_hat, x = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lowered = ssim(x_hat, x, data_range=1.0)
+    assert torch.equal(lowered, ssim(x_hat, x, data_range=1.0))

@@ -341,3 +341,17 @@ def test_filtered_backprojection_is_the_operators_own():
     y, physics = blurred()
     with pytest.raises(UnsupportedError, match="filtered backprojection is for tomography, and Blur is something else"):
         wp.reconstruct(y, physics, "fbp")
+
+
+@pytest.mark.parametrize("task", ["denoise-medium", "motion-medium", "inpaint-50", "sr4"])
+def test_half_precision_loses_less_than_a_tenth_of_a_decibel(task):
+    """Under autocast the bundled networks compute in bfloat16, all else in its own precision."""
+    x = demo_photograph("astronaut", size=64)
+    y, physics = get_task(task).sample(x, generator=torch.Generator().manual_seed(0))
+    full = wp.reconstruct(y, physics)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = wp.reconstruct(y, physics)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, full)
+    scores = [float(wp.metrics.psnr(image, x, data_range=1.0)) for image in (half, full)]
+    assert scores[0] > scores[1] - 0.1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.complex_view import real_view
+from wellposed.core.precision import in_own_precision
 
 __all__ = ["Tree", "inner", "norm", "per_image", "tree_leaves", "tree_map"]
 
@@ -33,6 +34,7 @@ def tree_leaves(tree: Tree) -> list[Tensor]:
     return [tree]
 
 
+@in_own_precision
 def inner(u: Tree, v: Tree) -> Tensor:
     """Return the inner product <u, v> = sum conj(u) v of each pair of images, shape (B,); complex if they are."""
     products = [

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.shapes import check_tensor
 
 __all__ = ["combine_coils", "compress_coils", "noise_covariance", "root_sum_of_squares", "whiten"]
@@ -72,6 +73,7 @@ def combine_coils(images: Tensor, coil_maps: Tensor) -> Tensor:
     return (coil_maps.conj() * images).sum(1, keepdim=True) / torch.where(energy > 0, energy, 1)
 
 
+@in_own_precision
 def noise_covariance(samples: Tensor) -> Tensor:
     r"""Return the covariance of the noise of coils, :math:`\Psi = \frac{1}{2 n} \sum_j s_j s_j^H`.
 
@@ -105,6 +107,7 @@ def noise_covariance(samples: Tensor) -> Tensor:
     return rows @ rows.mH / (2 * rows.shape[1])
 
 
+@in_own_precision
 def whiten(y: Tensor, covariance: Tensor) -> Tensor:
     r"""Mix coils so that their noise has a standard deviation of one and no correlation: :math:`L^{-1} y`.
 
@@ -152,6 +155,7 @@ def whiten(y: Tensor, covariance: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(factor, y.flatten(2), upper=False).view(y.shape)
 
 
+@in_own_precision
 def compress_coils(y: Tensor, n_coils: int) -> tuple[Tensor, Tensor]:
     r"""Replace coils by fewer virtual ones that hold as much of the signal as so many can.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError, DTypeError, ShapeError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.shapes import check_tensor
 
 __all__ = ["calibration_size", "espirit_maps"]
@@ -172,6 +173,7 @@ def _middle(values: Tensor, sizes: tuple[int, ...] | list[int]) -> Tensor:
     return values
 
 
+@in_own_precision
 def _projector(middle: Tensor, patch: tuple[int, ...], threshold: float) -> Tensor:
     """Return the matrix that projects on the space of the patches, whose entries are ordered by coil, then place."""
     patches = middle

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.complex_view import real_dtype
+from wellposed.core.precision import in_own_precision
 from wellposed.core.rng import normal_like, uniform_like
 from wellposed.core.shapes import check_tree
 
 __all__ = ["random_phase"]
 
 
+@in_own_precision
 def random_phase(x: Tensor, *, n_modes: int = 4, std: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     r"""Give each image a smooth random phase.
 

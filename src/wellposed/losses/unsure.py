@@ -12,6 +12,7 @@ from torch.nn.functional import conv2d, pad
 from wellposed.core.complex_view import complex_to_channels, real_dtype
 from wellposed.core.errors import ArgumentError, ShapeError
 from wellposed.core.names import check_name
+from wellposed.core.precision import in_own_precision
 from wellposed.core.tree import Tree
 from wellposed.losses._residuals import one_tensor
 from wellposed.losses._stein import Noise, SteinLoss
@@ -137,6 +138,7 @@ class UNSURE(SteinLoss):
         return _convolve(probe, (eta + eta.flip((0, 1))) / 2)
 
 
+@in_own_precision
 def _convolve(image: Tensor, kernel: Tensor) -> Tensor:
     """Convolve each channel circularly with one kernel."""
     channels = complex_to_channels(image) if image.is_complex() else image

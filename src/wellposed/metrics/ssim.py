@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.errors import ShapeError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.tree import per_image
 from wellposed.metrics._pairs import check_pair, checked_range
 
@@ -16,6 +17,7 @@ _RADIUS = 5
 _K1, _K2 = 0.01, 0.03
 
 
+@in_own_precision
 def ssim(x_hat: Tensor, x: Tensor, *, data_range: Tensor | float) -> Tensor:
     r"""Mean structural similarity of each image.
 

@@ -44,6 +44,7 @@ class Denoiser(nn.Module, ABC):
         Returns
         -------
         Tensor, shape (B, C, H, W)
+            Of the dtype of x, also under autocast.
 
         Raises
         ------
@@ -57,7 +58,7 @@ class Denoiser(nn.Module, ABC):
             If the noise level is missing or negative.
         """
         self._check_image(x)
-        return self._denoise(x, self._level(x, sigma))
+        return self._denoise(x, self._level(x, sigma)).to(x.dtype)
 
     @abstractmethod
     def _denoise(self, x: Tensor, sigma: Tensor) -> Tensor:

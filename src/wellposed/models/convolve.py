@@ -25,9 +25,9 @@ def convolve(features: Tensor, weight: Tensor) -> Tensor:
     .. math:: y_i = \sum_d W_d\, u_{i + d}
 
     A processor computes 16 outputs at the price of one. Few outputs therefore come from one matrix product, which makes
-    the nine :math:`W_d u` of each pixel, and nine shifted sums; on processors by Intel, for which torch's matrix products
-    are made, that takes half the time. Elsewhere, under autocast, and where a gradient is wanted, it is
-    `torch.nn.functional.conv2d`, which is 1.6 times as fast as the products on one by AMD.
+    the nine :math:`W_d u` of each pixel, and nine shifted sums. On processors by Intel, for which torch multiplies
+    matrices best, that takes half the time. Elsewhere, under autocast, and where a gradient is wanted, it is
+    `torch.nn.functional.conv2d`, 1.6 times as fast as the products on a processor by AMD.
 
     Parameters
     ----------

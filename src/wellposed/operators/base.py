@@ -11,6 +11,7 @@ from torch import Tensor
 from wellposed.core.complex_view import real_dtype
 from wellposed.core.errors import ArgumentError, DeviceError, DTypeError, ShapeError
 from wellposed.core.parametrised import Parametrised
+from wellposed.core.precision import in_own_precision
 from wellposed.core.rng import normal_like
 from wellposed.core.shapes import Field, Shape, as_shape, check_tree, is_nested
 from wellposed.core.tree import Tree, inner, norm, per_image, tree_leaves, tree_map
@@ -25,7 +26,7 @@ _COLUMNS_AT_ONCE = 256
 
 
 class Operator(Parametrised, ABC):
-    """A deterministic map from images to measurements, `y = A(x)`.
+    """A deterministic map from images to measurements, `y = A(x)`, in its own precision, also under autocast.
 
     Subclasses implement `_forward`, store each constructor argument under its own name, and register tensors with
     `register_parameter_tensor`.
@@ -51,6 +52,7 @@ class Operator(Parametrised, ABC):
     def _forward(self, x: Any) -> Any:
         """Return A(x) for a checked image."""
 
+    @in_own_precision
     def forward(self, x: Tree, **params: Tensor | float) -> Tree:
         """Return the measurements of an image, with some physical parameters replaced for this call if named.
 
@@ -187,6 +189,7 @@ class LinearOperator(Operator):
         """Tell whether "gram", "norm", "pinv" or "prox" is a formula here, not an iteration."""
         return getattr(type(self), f"_{name}") is not getattr(LinearOperator, f"_{name}")
 
+    @in_own_precision
     def adjoint(self, y: Tree, **params: Tensor | float) -> Tree:
         """Return A^H y, the exact (conjugate) transpose of the discretised forward map.
 
@@ -222,6 +225,7 @@ class LinearOperator(Operator):
         return Gram(self)
 
     @torch.no_grad()
+    @in_own_precision
     def norm(self) -> Tensor:
         """Return the operator norm (largest singular value), one per image: shape (1,), or (B,) for B parameters.
 
@@ -230,6 +234,7 @@ class LinearOperator(Operator):
         """
         return self._kept("norm", tuple(self.params.values()), self._norm)
 
+    @in_own_precision
     def pinv(self, y: Tree, *, solver: LinearSolver | None = None) -> Tree:
         r"""Return the image of least norm among those that minimise ||A x - y||.
 
@@ -250,6 +255,7 @@ class LinearOperator(Operator):
             return self._pinv(y)
         return least_squares(self._forward, self._adjoint, y, solver=solver, gram=self._gram).value
 
+    @in_own_precision
     def prox(self, z: Tree, y: Tree, gamma: float | Tensor, *, solver: LinearSolver | None = None) -> Tree:
         r"""Return the minimiser of gamma / 2 ||A x - y||^2 + 1/2 ||x - z||^2 over x.
 
@@ -290,6 +296,7 @@ class LinearOperator(Operator):
         return least_squares(self._forward, self._adjoint, y, z=z, gamma=weight, solver=solver, gram=self._gram).value
 
     @torch.no_grad()
+    @in_own_precision
     def to_matrix(self) -> Tensor:
         """Return the dense matrix, shape (P, m, n) with P the batch of the parameters; for tiny sizes only.
 

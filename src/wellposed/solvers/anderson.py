@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.tree import Tree
 from wellposed.solvers.fixed_point import FixedPoint, as_rows, as_tree
 from wellposed.solvers.system import check_hyperparameters, choose, divide, exceeds, no_failure
@@ -123,6 +124,7 @@ class Anderson:
         return {"residual": state.error}
 
 
+@in_own_precision
 def mixed(rows: Tensor, residual: Tensor, moves: Tensor, changes: Tensor, damping: float) -> Tensor:
     """Return the next point as rows; columns are normalised, so that the least squares problem has no scale."""
     plain = rows + damping * residual

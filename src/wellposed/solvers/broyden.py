@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.arguments import check_counts
+from wellposed.core.precision import in_own_precision
 from wellposed.core.tree import Tree
 from wellposed.solvers.anderson import relative_error
 from wellposed.solvers.fixed_point import FixedPoint, as_rows, as_tree
@@ -123,6 +124,7 @@ class Broyden:
         return {"residual": state.error}
 
 
+@in_own_precision
 def _inverse(left: Tensor, right: Tensor, vector: Tensor) -> Tensor:
     """Return H v = -v + sum of left (right . v), each image by itself; with the two swapped it is the transpose."""
     return (left.mT @ (right @ vector[..., None]))[..., 0] - vector

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.tree import Tree, inner, norm
 from wellposed.solvers.driver import Status
 from wellposed.solvers.system import (
@@ -112,6 +113,7 @@ class GMRES:
         active = exceeds(residual_norm, self.tolerance * b_norm)
         return _new_cycle(x, residual, active, no_failure(b_norm), b_norm)
 
+    @in_own_precision
     def step(self, system: LinearSystem, state: GMRESState) -> GMRESState:
         """Extend the basis by one vector and the factorisation by one rotation; start a new cycle after the last."""
         if len(state.searches) == self.restart:

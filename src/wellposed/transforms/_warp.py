@@ -12,6 +12,7 @@ from torch.nn.functional import grid_sample
 from wellposed.core.complex_view import channels_to_complex, complex_to_channels
 from wellposed.core.errors import ShapeError
 from wellposed.core.names import check_name
+from wellposed.core.precision import in_own_precision
 from wellposed.transforms.base import Motion
 
 Border: TypeAlias = Literal["reflection", "border", "zeros"]
@@ -86,6 +87,7 @@ def projective_warp(matrix: Tensor, border: Border, interpolation: Interpolation
 
 
 def _projection(matrix: Tensor) -> Points:
+    @in_own_precision
     def project(points: Tensor) -> Tensor:
         moved = points @ matrix[:, None, :, :2].mT + matrix[:, None, None, :, 2]
         return moved[..., :2] / moved[..., 2:]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wellposed.core.arguments import check_whole
 from wellposed.core.errors import ArgumentError
+from wellposed.core.precision import in_own_precision
 from wellposed.core.rng import normal_like
 from wellposed.transforms._warp import Border, Interpolation, Points, Warp, check_resampling
 from wellposed.transforms.base import Motion, Transform, uniform
@@ -90,6 +91,7 @@ class Diffeomorphism(Transform):
 def _flow(coefficients: Tensor, mode: Tensor, extent: Tensor) -> Points:
     """Return the map of points after unit time."""
 
+    @in_own_precision
     def velocity(points: Tensor) -> Tensor:
         waves = (math.pi / 2 * (points / extent + 1)[..., None] * mode).sin()
         return torch.einsum("bhwm,bhwn,bmnd->bhwd", waves[..., 0, :], waves[..., 1, :], coefficients)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wellposed.core.errors import ArgumentError
+from wellposed.core.precision import in_own_precision
 from wellposed.transforms._warp import Border, Interpolation, check_resampling, projective_warp
 from wellposed.transforms.base import Motion, Transform, uniform
 from wellposed.transforms.rotate import rotation
@@ -129,6 +130,7 @@ class Homography(_Resampled):
         _check_zoom("Homography", "zoom", self.zoom, above=None)
         check_resampling(self.border, self.interpolation)
 
+    @in_own_precision
     def _draw(self, x: Tensor, count: int, generator: torch.Generator | None) -> Motion:
         angles = 2 * uniform(x, 3, count, generator=generator) - 1
         pan, tilt = rotation(self.tilt * angles[0]), rotation(self.tilt * angles[1])

@@ -156,7 +156,7 @@ class RAM(Trunk):
         Returns
         -------
         Tensor, shape (B, C, H, W) or (B, C, D, H, W)
-            Complex if the images of the physics are.
+            Complex if the images of the physics are; in the precision of the measurements, also under autocast.
 
         Raises
         ------
@@ -171,7 +171,8 @@ class RAM(Trunk):
         if is_volume(physics.linear_operator):
             return by_slices(self, y, physics, {"sigma": sigma, "gain": gain})
         known = self._prepare(y, physics, sigma, gain, exposure)
-        image = self.refine(_real(known.guess), known.maps, known.pyramid)
+        guess = _real(known.guess)
+        image = self.refine(guess, known.maps, known.pyramid).to(guess.dtype)
         if known.guess.is_complex():
             image = channels_to_complex(image)
         return per_image(known.scale, image) * image[..., known.padding[0] :, known.padding[1] :]
