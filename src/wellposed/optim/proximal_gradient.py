@@ -16,6 +16,7 @@ from wellposed.optim.settling import blank, settle
 __all__ = ["ProximalGradient"]
 
 _HALVINGS = 60
+_SLACK = 1e-4
 _NUDGE = 1e-3
 
 
@@ -148,16 +149,23 @@ class ProximalGradient:
     def _backtracked(
         self, smooth: tuple[Term, ...], direct: Term | None, state: State, slope: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the step of each image, and its size, at which the quadratic bound holds."""
+        """Return the step of each image, and its size, at which the quadratic bound holds.
+
+        Near the end values differ by roundings; there the bound is that of the slope, which for quadratics is the same.
+        """
         start, tau = state.ahead, state.tau
         value = _value(smooth, start)
-        rounding = 16 * torch.finfo(value.dtype).eps * value.abs()
+        resolved = value.abs() * torch.finfo(value.dtype).eps ** 0.5
         x = start
         for _ in range(_HALVINGS):
             x = _forward_backward(start, slope, tau, direct)
             step = x - start
-            bound = value + inner(slope, step).real + norm(step).square() / (2 * tau)
-            holds = (_value(smooth, x) <= bound + rounding) | ~state.active
+            bound = (1 + _SLACK) * norm(step).square() / (2 * tau)
+            holds = _value(smooth, x) - value - inner(slope, step).real <= bound
+            close = bound <= resolved
+            if bool((close & state.active).any()):
+                holds = torch.where(close, inner(_gradient(smooth, x) - slope, step).real / 2 <= bound, holds)
+            holds |= ~state.active
             if bool(holds.all()):
                 break
             tau = torch.where(holds, tau, tau / 2)
