@@ -54,9 +54,10 @@ class Squared(Operator):
 @pytest.mark.parametrize(
     ("operator", "y", "expected"),
     [
-        (wp.operators.Identity((1, 8, 8)), torch.ones(1, 1, 8, 8), "ram"),
-        (wp.operators.Identity((2, 8, 8)), torch.ones(1, 2, 8, 8), "ram"),
-        (wp.operators.Identity(), torch.ones(1, 3, 8, 8), "ram"),
+        (wp.operators.Identity((1, 8, 8)), torch.ones(1, 1, 8, 8), "dpir"),
+        (wp.operators.Identity((2, 8, 8)), torch.ones(1, 2, 8, 8), "dpir"),
+        (wp.operators.Identity(), torch.ones(1, 3, 8, 8), "dpir"),
+        (wp.operators.ParallelBeam2D(torch.arange(5) * 0.6, (1, 8, 8)), torch.ones(1, 1, 5, 12), "tv"),
         (wp.operators.Identity((4, 8, 8)), torch.ones(1, 4, 8, 8), "tv"),
         (wp.operators.Identity((1, 4, 8, 8)), torch.ones(1, 1, 4, 8, 8), "tv"),
         (wp.operators.Identity((1, 8, 8)), torch.ones(1, 1, 8, 8, dtype=torch.complex64), "ram"),
@@ -64,7 +65,7 @@ class Squared(Operator):
         (Squared((1, 8, 8), (1, 8, 8)), torch.ones(1, 1, 8, 8), "tv"),
     ],
 )
-def test_the_network_is_chosen_where_it_fits(bundled, operator, y, expected):
+def test_what_is_best_is_chosen_where_it_fits(bundled, operator, y, expected):
     assert choose_method(y, wp.Physics(operator)) == expected
 
 
@@ -78,12 +79,13 @@ def test_without_weights_total_variation_is_chosen(nothing_bundled):
     ("shape", "dtype", "expected"),
     [
         ((1, 3, 8, 8), torch.float32, "dpir"),
-        ((1, 1, 8, 8), torch.float32, "tv"),
-        ((1, 3, 8, 8), torch.complex64, "tv"),
+        ((1, 1, 8, 8), torch.float32, "dpir"),
+        ((1, 4, 8, 8), torch.float32, "tv"),
+        ((1, 1, 8, 8), torch.complex64, "tv"),
         ((1, 3, 4, 8, 8), torch.float32, "tv"),
     ],
 )
-def test_without_the_network_the_denoiser_takes_colour_images(nothing_bundled, shape, dtype, expected):
+def test_without_the_network_complex_images_are_left_to_total_variation(nothing_bundled, shape, dtype, expected):
     for channels, name in ((3, "rgb"), (1, "grey")):
         save_model(nothing_bundled / f"denoiser-tiny-{name}.safetensors", tiny(channels))
     physics = wp.Physics(wp.operators.Identity(shape[1:]), wp.noise.Gaussian(0.1))
