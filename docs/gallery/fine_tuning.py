@@ -104,8 +104,8 @@ def _images(chosen: example.Settings) -> dict[str, tuple[Tensor, list[Tensor]]]:
     if chosen.data is None:
         first, *others = example.smooth_images(2, size=64, channels=3)
         return {"synthetic": (first, others)}
-    tiles = example.photographs(chosen.data / "science" / "sentinel2")
-    tiles = [(tile / tile.max())[..., :96, :96] for tile in tiles]
+    previews = sorted((chosen.data / "science" / "sentinel2").glob("rgb_*.png"))
+    tiles = [(tile / tile.max())[..., :96, :96] for tile in map(wp.data.read_image, previews)]
     photos = [x[..., 150:278, 150:278] for x in example.photographs(chosen.data / "test" / "kodak24_500", 24)[::8]]
     return {"Sentinel-2": (tiles[2], [tiles[0], tiles[1]]), "Kodak": (photos[0], photos[1:])}
 

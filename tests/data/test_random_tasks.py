@@ -16,6 +16,7 @@ TABLE = {
     "random-deblur": (Blur, (0.01, 0.2), None),
     "random-deblur-circular": (Blur, (0.01, 0.2), None),
     "random-inpaint": (Mask, (0.01, 0.2), (0.01, 1.0)),
+    "random-inpaint-channels": (Mask, (0.01, 0.1), None),
     "random-sr2": (Downsample, (0.001, 0.01), None),
     "random-sr4": (Downsample, (0.001, 0.01), None),
     "random-pansharpen": (Stack, (0.01, 0.1), None),
@@ -116,13 +117,27 @@ def test_motion_blurs_reach_from_the_easy_to_the_hard_ones():
     assert 39 < spread.quantile(0.95) < 120
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("random-inpaint", 0.3, 0.9), ("random-inpaint-complex", 0.1, 0.9)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("random-inpaint", 0.3, 0.9),
+        ("random-inpaint-channels", 0.2, 0.9),
+        ("random-inpaint-complex", 0.1, 0.9),
+    ],
+)
 def test_the_fraction_of_pixels_is_uniform(name, low, high):
     kept = drawn(name)[2].operator.mask.mean((1, 2, 3))
     blur = 4 * 0.5 / 32
     assert low - blur < kept.min() < low + blur
     assert high - blur < kept.max() < high + blur
     assert abs(kept.mean() - (low + high) / 2) < 4 * (high - low) / math.sqrt(12 * 400)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("random-inpaint", 1), ("random-inpaint-channels", 3)])
+def test_masks_are_shared_by_the_channels_or_are_not(name, channels):
+    mask = drawn(name)[2].operator.mask
+    assert mask.shape == (400, channels, 32, 32)
+    assert len(mask.unique(dim=1).unbind(1)) == channels
 
 
 @pytest.mark.parametrize("factor", [2, 4])

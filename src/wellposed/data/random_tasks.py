@@ -66,9 +66,12 @@ def _deblur_noise(x: Tensor, generator: torch.Generator) -> Gaussian:
     return RandomGaussian(0.001 if x.shape[1] == 1 else 0.01, 0.2)(x, generator)
 
 
-def _inpaint(x: Tensor, generator: torch.Generator, *, low: float, high: float) -> LinearOperator:
+def _inpaint(
+    x: Tensor, generator: torch.Generator, *, low: float, high: float, per_channel: bool = False
+) -> LinearOperator:
     keep = uniform_per_image(x, low, high, generator)
-    return Mask(bernoulli_mask(len(x), _shape(x), keep=keep, generator=generator), _shape(x))
+    mask = bernoulli_mask(len(x), _shape(x), keep=keep, per_channel=per_channel, generator=generator)
+    return Mask(mask, _shape(x))
 
 
 def _downsample(x: Tensor, generator: torch.Generator, *, factor: int) -> LinearOperator:
@@ -142,6 +145,12 @@ def _all_tasks() -> list[Task]:
             partial(_inpaint, low=0.3, high=0.9),
             RandomPoissonGaussian(sigma=(0.01, 0.2), gain=(0.01, 1.0)),
         ),
+        Task(
+            "random-inpaint-channels",
+            "10 to 80 percent of the pixels of each channel missing, others in each, noise 0.01 to 0.1",
+            partial(_inpaint, low=0.2, high=0.9, per_channel=True),
+            RandomGaussian(0.01, 0.1),
+        ),
         *resolution,
         Task(
             "random-pansharpen",
@@ -198,6 +207,8 @@ the choice open:
   kernels with 31 pixels measures a margin of 15 in part, which is three quarters of a crop of 64.
 - Half the images of "random-denoise" and "random-inpaint" have photon noise of gain 0.01 to 1 besides Gaussian noise,
   half Gaussian noise alone, which a gain drawn from the table's range would never be.
+- "random-inpaint-channels" is not among them: networks that have only seen masks which all channels share know no
+  colour filter arrays.
 - "random-ct" turns the table's 10 views by an angle of each image's own. Its noise reaches from that of "ct-51", for
   which the paper gives the level used in training, to that of the table. Lengths are in widths of the image, as in all
   tasks of computed tomography; images are the lung window, -1200 to 800 HU, scaled to [0, 1], as `hounsfield_to_unit`
