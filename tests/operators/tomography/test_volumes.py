@@ -115,7 +115,9 @@ def test_compiled_code_follows_the_plain_rule(size, rows, monkeypatch):
     torch.testing.assert_close((beam(x), beam.adjoint(y), beam.fbp(y)), compiled, rtol=1e-10, atol=1e-12)
 
 
-def test_threads_share_no_voxel():
+def test_threads_share_no_voxel(monkeypatch):
+    """The ramp is left out: the FFT of some processors rounds differently with more threads."""
+    monkeypatch.setattr(cone, "ramp_filtered", lambda y, _pitch, _window: y)
     beam = ConeBeam3D(uniform_angles(5, span=FULL), (1, 6, 12, 11), 30.0, 20.0)
     x = torch.rand(1, 1, 6, 12, 11, generator=torch.Generator().manual_seed(0))
     threads = torch.get_num_threads()
