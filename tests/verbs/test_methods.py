@@ -60,7 +60,7 @@ class Squared(Operator):
         (wp.operators.ParallelBeam2D(torch.arange(5) * 0.6, (1, 8, 8)), torch.ones(1, 1, 5, 12), "tv"),
         (wp.operators.Identity((4, 8, 8)), torch.ones(1, 4, 8, 8), "tv"),
         (wp.operators.Identity((1, 4, 8, 8)), torch.ones(1, 1, 4, 8, 8), "tv"),
-        (wp.operators.Identity((1, 8, 8)), torch.ones(1, 1, 8, 8, dtype=torch.complex64), "ram"),
+        (wp.operators.Identity((1, 8, 8)), torch.ones(1, 1, 8, 8, dtype=torch.complex64), "tv"),
         (wp.operators.Identity((2, 8, 8)), torch.ones(1, 2, 8, 8, dtype=torch.complex64), "tv"),
         (Squared((1, 8, 8), (1, 8, 8)), torch.ones(1, 1, 8, 8), "tv"),
     ],

@@ -218,9 +218,9 @@ def reconstruct(
 def choose_method(y: Tree, physics: Physics) -> str:
     """Return the name of the method that `reconstruct` takes by default.
 
-    Where the operator is linear and no tomography, and the weights are part of the installation, it is "dpir" for real
-    images of one, two or three channels, the best of all on photographs, slices and microscopy so far; and "ram" for
-    complex images of one channel, or without the weights of "dpir". Else it is "tv".
+    Where the operator is linear and no tomography, and images are real with one, two or three channels, it is "dpir",
+    the best so far on photographs, slices and microscopy, or else "ram", if the weights are part of the installation.
+    For all others it is "tv".
 
     Parameters
     ----------
@@ -239,11 +239,9 @@ def choose_method(y: Tree, physics: Physics) -> str:
     image = operator.adjoint(y) if isinstance(operator, LinearOperator) else None
     if not isinstance(image, Tensor) or image.ndim != 4 or _is_tomography(operator):
         return "tv"
-    if image.shape[1] * (2 if image.is_complex() else 1) not in _FEW_CHANNELS:
+    if image.is_complex() or image.shape[1] not in _FEW_CHANNELS:
         return "tv"
-    if not image.is_complex() and installed("dpir"):
-        return "dpir"
-    return "ram" if installed("ram") else "tv"
+    return next((method for method in ("dpir", "ram") if installed(method)), "tv")
 
 
 def installed(method: str) -> bool:
