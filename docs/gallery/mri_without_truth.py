@@ -1,8 +1,8 @@
 """Fourfold accelerated MRI of the heart without fully sampled scans: five ways of learning, and the zero-filled image.
 
 `python -m docs.gallery.mri_without_truth --data ../shared/data` takes about half an hour on one core. Slices are halved
-in size; they are magnitudes, measured with random masks of lines and a little noise. Equivariant imaging gets one mask for
-all slices, as a scanner without choice would give it, and is compared with the zero-filled images of that mask.
+in size; they are magnitudes, measured with random masks of lines and a little noise. Equivariant imaging gets one mask
+for all slices, as a scanner without choice would give it, and is compared with the zero-filled images of that mask.
 """
 
 from __future__ import annotations
