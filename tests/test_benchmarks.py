@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import unrolled
+from benchmarks import beside_drunet, unrolled
 from benchmarks.measure import median_seconds, peak_mib
 from benchmarks.report import direction_entry, merged, read_json, table, with_table, write_whole
 from benchmarks.workloads import reason_to_skip
@@ -130,3 +130,19 @@ def test_the_table_of_unrolled_networks_has_a_row_for_what_is_kept():
         "| --- | ---: | ---: | ---: | ---: |",
         '| `"store"` | 10 MiB | 20 MiB | 40 MiB | 80 MiB |',
     ]
+
+
+def test_ratios_are_of_calls_in_turns_after_one_of_each(monkeypatch):
+    order, seconds = [], {"one": iter([6.0, 3.0, 4.0]), "other": iter([2.0, 2.0, 1.0])}
+    monkeypatch.setattr(beside_drunet, "_seconds", lambda call: next(seconds[call()]))
+
+    def called(name):
+        def call():
+            order.append(name)
+            return name
+
+        return call
+
+    assert beside_drunet.ratios(called("one"), called("other"), 3) == [1.5, 3.0, 4.0]
+    assert order == ["one", "other"] * 4
+    assert beside_drunet.table({"sr4": [1.5, 3.0, 4.0]}).splitlines()[-1] == "| `ram_sr4_256` | 3.00 (1.50 to 4.00) |"
