@@ -310,7 +310,7 @@ class TestPhysicsOfAnotherLibrary:
     def test_reconstruct_takes_it(self):
         x = torch.ones(1, 1, 8, 8)
         foreign = Foreign(2.0, Level(sigma=0.01))
-        torch.testing.assert_close(reconstruct(foreign.A(x), foreign), x, atol=0.05, rtol=0)
+        torch.testing.assert_close(reconstruct(foreign.A(x), foreign, "tv"), x, atol=0.05, rtol=0)
 
     def test_something_else_is_refused(self):
         with pytest.raises(ArgumentError, match=r"expected a wellposed\.Physics"):

@@ -78,7 +78,7 @@ def test_the_report_is_json():
     done = []
     result = blind("auto", callback=done.append)
     content = json.loads(result.to_json())
-    assert content["method"] == result.method == "tv"
+    assert content["method"] == result.method == "dpir"
     assert content["rows"][0]["error"] == content["mean"]["error"] == result.mean()["error"]
     assert done == [1]
 
